@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * loci/scan.h: the device services of recurrences, loci.scan/1.
+ *
+ * Get the table with host->get_ext(host, device, LOCI_EXT_SCAN). Four recurrences, each with sizes, forward and
+ * backward over a batch of runs; state rows, gradients and padding as everywhere in loci/plugin.h. State is in acc.
+ *
+ *   L  linear recurrence (Katharopoulos et al. 2020; Yang et al. 2024, GLA)
+ *        S_t = S_{t-1} diag(exp g_t) + v_t k_t'          y_t = scale S_t q_t
+ *   D  diagonal scan (Griffin: De et al. 2024)
+ *        h_t = exp(g_t) o h_{t-1} + v_t                  y_t = h_t
+ *   W  diagonal plus low rank (RWKV-7: Peng et al. 2025; delta rule: Yang et al. 2024)
+ *        S_t = S_{t-1} diag(exp g_t) + (S_{t-1} u_t) w_t' + v_t k_t'      y_t = scale S_t q_t
+ *   M  delta rule with momentum and forgetting (Titans: Behrouz et al. 2025, eqs. 9-14)
+ *        e_t = M_{t-1} k_t - v_t     Z_t = eta_t Z_{t-1} - c theta_t e_t k_t'     M_t = (1 - alpha_t) M_{t-1} + Z_t
+ *        y_t = M_t q_t (after the write), M_{t-1} q_t (before it)          c = loss_scale
+ *
+ * Shapes. q, k, u, w [B,T,H,d]; v, y [B,T,H,e]; in D v, y, g are [B,T,N]. g, log decay <= 0, acc: NULL (none), [H],
+ * [B,T,H] or [B,T,H,d] (D: [B,T,N]). alpha, eta, theta [B,T,H], acc.
+ * States, all [states, ...]: L, W: S [H,e,d].  D: h [N].  M: M, Z [H,e,d]; in frozen mode a third, C [H,e,d], the
+ * memory at the start of the chunk in progress; the phase of the chunk is run.pos mod chunk.
+ *
+ * Modes of M (memory-rules: the exact chunk equals the recurrence up to rounding for every chunk size):
+ *   SEQUENTIAL  the recurrence, token by token
+ *   EXACT       chunks of `chunk` tokens, one triangular solve each
+ *   FROZEN      the error is taken at the memory of the chunk's start: e_t = M_c k_t - v_t (Titans section 3.2)
+ * L, D, W know SEQUENTIAL only. op READ reads M q without writing, WRITE writes without reading.
+ */
+#ifndef LOCI_SCAN_H
+#define LOCI_SCAN_H
+
+#include <loci/plugin.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LOCI_EXT_SCAN "loci.scan/1"
+
+#define LOCI_SCAN_L 1
+#define LOCI_SCAN_D 2
+#define LOCI_SCAN_W 3
+#define LOCI_SCAN_M 4
+
+#define LOCI_SCAN_SEQUENTIAL 0
+#define LOCI_SCAN_EXACT 1
+#define LOCI_SCAN_FROZEN 2
+
+#define LOCI_SCAN_AFTER_WRITE 0
+#define LOCI_SCAN_BEFORE_WRITE 1
+
+typedef struct loci_scan_io {
+    uint32_t struct_size;
+    int32_t scan; /* LOCI_SCAN_L ... M                                              */
+    int32_t op;   /* M: LOCI_OP_READ, WRITE, STEP; the others: LOCI_OP_STEP         */
+    int32_t mode, chunk, read_order;
+    double scale, loss_scale;
+    const loci_batch *batch;
+    const loci_tensor *q, *k, *v, *g, *u, *w;
+    const loci_tensor *alpha, *eta, *theta; /* M; NULL: 0, 0, 1                      */
+    loci_tensor *y;
+    const loci_tensor *state_in;  /* an array: one tensor per state listed above     */
+    const loci_tensor *state_out; /* may be state_in's storage without SAVE          */
+    /* backward: inputs as the forward had them, state_out as it left it */
+    const loci_tensor *state_grad;
+    const loci_tensor *dy;
+    loci_tensor *dq, *dk, *dv, *dg, *du, *dw, *dalpha, *deta, *dtheta; /* added to; NULL: not wanted */
+} loci_scan_io;
+
+typedef struct loci_scan {
+    uint32_t struct_size, reserved0;
+    /* Raises need by what forward and backward take of scratch and saved for the shape's limits (rows, seq, runs,
+     * heads, dk, dv, dtype, acc, flags); for D dk is N. io: scan, op, mode, chunk are read. */
+    loci_status (*plan)(const loci_scan_io *, const loci_shape *, loci_need *, loci_error *);
+    loci_status (*forward)(const loci_exec *, const loci_scan_io *, loci_error *);
+    loci_status (*backward)(const loci_exec *, const loci_scan_io *, loci_error *);
+} loci_scan;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
