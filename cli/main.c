@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The command: find the verb, parse the options that all verbs share, run it, turn its status into a message and an exit
+ * code.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#include "cli/cli.h"
+#include "core/train/train.h"
+#include <errno.h>
+#include <locale.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct verb *const verbs[] = {&verb_train, &verb_eval, &verb_compare, &verb_list,
+                                           &verb_info,  &verb_config, &verb_version};
+#define N_VERBS (sizeof verbs / sizeof *verbs)
+
+volatile sig_atomic_t cli_stop, cli_save;
+
+static int exit_of(loci_status s)
+{
+    switch (s) {
+    case LOCI_OK:
+        return EXIT_IS_OK;
+    case LOCI_E_CONFIG:
+        return EXIT_IS_CONFIG;
+    case LOCI_E_PLUGIN:
+    case LOCI_E_UNSUPPORTED:
+        return EXIT_IS_PLUGIN;
+    case LOCI_E_IO:
+    case LOCI_E_DATA:
+        return EXIT_IS_DATA;
+    case LOCI_E_CHECKPOINT:
+    case LOCI_E_STATE:
+        return EXIT_IS_CHECKPOINT;
+    case LOCI_E_NUMERIC:
+        return EXIT_IS_NUMERIC;
+    case LOCI_E_NOMEM:
+        return EXIT_IS_MEMORY;
+    case LOCI_E_STOPPED:
+        return EXIT_IS_STOPPED;
+    case LOCI_E_DEVICE:
+        return EXIT_IS_DEVICE;
+    case LOCI_E_ARG:
+        return EXIT_IS_USAGE;
+    default:
+        return EXIT_IS_INTERNAL;
+    }
+}
+
+static void usage(FILE *to)
+{
+    fprintf(to, "loci: sequence models whose attention, memory and composition are plugins\n\n"
+                "usage: loci VERB [options]\n\nverbs:\n");
+    for (size_t i = 0; i < N_VERBS; i++)
+        fprintf(to, "  %-9s %s\n", verbs[i]->name, verbs[i]->summary);
+    fprintf(to, "\n`loci VERB --help` explains one. Every verb takes -c FILE, --set section.key=value, --plugin-path DIRS,\n"
+                "--threads N, --json, -q and -v.\n\n"
+                "exit codes: 0 done, 1 a defect of loci, 2 usage, 3 config, 4 plugin, 5 data or files, 6 checkpoint,\n"
+                "7 a number that is not finite, 8 out of memory, 9 interrupted and saved, 10 device\n");
+}
+
+/* ---- options ------------------------------------------------------------------------------------------------------------- */
+
+enum { KEY_SET = 1000, KEY_PATH, KEY_THREADS, KEY_JSON, KEY_UNKNOWN };
+
+static const struct argp_option common[] = {
+    {"config", 'c', "FILE", 0, "Read a config; several are laid over each other, the last wins", 90},
+    {"set", KEY_SET, "SECTION.KEY=VALUE", 0, "Set one key; stronger than every file", 90},
+    {"plugin-path", KEY_PATH, "DIRS", 0, "Folders to look for plugins first, separated by colons", 90},
+    {"threads", KEY_THREADS, "N", 0, "Threads to use (run.threads); the numbers do not depend on it", 90},
+    {"json", KEY_JSON, 0, 0, "Write one JSON document on standard output", 90},
+    {"quiet", 'q', 0, 0, "Only warnings and errors", 90},
+    {"verbose", 'v', 0, 0, "Also what is tried and passed over", 90},
+    {"allow-unknown", KEY_UNKNOWN, 0, 0, "Unknown sections and keys are warnings", 90},
+    {0}};
+
+struct parsing {
+    struct options *o;
+    const struct verb *verb;
+    int argc;
+};
+
+static error_t parse_common(int key, char *arg, struct argp_state *state)
+{
+    struct parsing *p = state->input;
+    struct options *o = p->o;
+
+    switch (key) {
+    case 'c':
+        o->configs[o->n_configs++] = arg;
+        return 0;
+    case KEY_SET:
+        o->sets[o->n_sets++] = arg;
+        return 0;
+    case KEY_PATH:
+        o->plugin_path = arg;
+        return 0;
+    case KEY_THREADS:
+        o->threads = arg;
+        return 0;
+    case KEY_JSON:
+        o->json = true;
+        return 0;
+    case 'q':
+        o->level = LOCI_LOG_WARN;
+        return 0;
+    case 'v':
+        o->level = LOCI_LOG_DEBUG;
+        return 0;
+    case KEY_UNKNOWN:
+        o->allow_unknown = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (!p->verb->words)
+            argp_error(state, "`loci %s` takes no argument `%s`", p->verb->name, arg);
+        o->words[o->n_words++] = arg;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static error_t parse_own(int key, char *arg, struct argp_state *state)
+{
+    struct parsing *p = state->input;
+
+    if (key == ARGP_KEY_INIT) {
+        state->child_inputs[0] = p;
+        return 0;
+    }
+    return p->verb->parse ? p->verb->parse(key, arg, state) : ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp common_argp = {common, parse_common, NULL, NULL, NULL, NULL, NULL};
+
+static loci_status parse_and_run(const struct verb *v, int argc, char **argv, struct options *o, loci_error *err)
+{
+    static const struct argp_option none[] = {{0}};
+    const struct argp_child children[] = {{&common_argp, 0, "For every verb:", 90}, {0}};
+    struct argp argp = {v->options ? v->options : none, parse_own, v->words, v->help, children, NULL, NULL};
+    struct parsing p = {o, v, argc};
+    char name[64];
+
+    snprintf(name, sizeof name, "loci %s", v->name);
+    argv[0] = name;
+    argp_err_exit_status = EXIT_IS_USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, &p);
+    return v->run(o, err);
+}
+
+/* ---- messages and signals -------------------------------------------------------------------------------------------------- */
+
+static void print_log(void *arg, int32_t level, const char *module, const char *msg)
+{
+    const struct options *o = arg;
+
+    if (level > o->level)
+        return;
+    cli_clear_line();
+    if (level <= LOCI_LOG_WARN)
+        fprintf(stderr, "loci: %s%s\n", level == LOCI_LOG_WARN ? "warning: " : "", msg);
+    else
+        fprintf(stderr, "%s: %s\n", module, msg);
+}
+
+static void on_signal(int sig)
+{
+    if (sig == SIGUSR1) {
+        cli_save = 1;
+        return;
+    }
+    if (cli_stop)
+        _exit(128 + sig);
+    cli_stop = sig;
+}
+
+static void catch_signals(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+    struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &a, NULL);
+    signal(SIGPIPE, SIG_DFL);
+}
+
+static const struct verb *find_verb(const char *name)
+{
+    const char *nearest = NULL;
+    unsigned best = 3;
+
+    for (size_t i = 0; i < N_VERBS; i++) {
+        unsigned d = loci_distance(name, verbs[i]->name, 3);
+        if (d == 0)
+            return verbs[i];
+        if (d < best) {
+            best = d;
+            nearest = verbs[i]->name;
+        }
+    }
+    fprintf(stderr, "loci: unknown verb `%s`", name);
+    if (nearest)
+        fprintf(stderr, ": did you mean `%s`?\n", nearest);
+    else
+        fprintf(stderr, "; `loci --help` lists them\n");
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.level = LOCI_LOG_INFO};
+    const struct verb *v;
+    loci_error err = LOCI_ERROR_INIT;
+    loci_status status;
+
+    setlocale(LC_CTYPE, "");
+    if (argc < 2) {
+        usage(stderr);
+        return EXIT_IS_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        usage(stdout);
+        return EXIT_IS_OK;
+    }
+    v = !strcmp(argv[1], "--version") || !strcmp(argv[1], "-V") ? &verb_version : find_verb(argv[1]);
+    if (!v)
+        return EXIT_IS_USAGE;
+    o.configs = loci_alloc((size_t)argc * sizeof *o.configs);
+    o.sets = loci_alloc((size_t)argc * sizeof *o.sets);
+    o.words = loci_alloc((size_t)argc * sizeof *o.words);
+    if (!o.configs || !o.sets || !o.words)
+        return EXIT_IS_MEMORY;
+    loci_log_to(print_log, &o);
+    catch_signals();
+    status = parse_and_run(v, argc - 1, argv + 1, &o, &err);
+    cli_clear_line();
+    if (status != LOCI_OK)
+        fprintf(stderr, "loci: %s\n", err.msg[0] ? err.msg : "an error without a message; please report it");
+    if (fflush(stdout) != 0 && status == LOCI_OK) {
+        fprintf(stderr, "loci: standard output: %s\n", strerror(errno));
+        status = LOCI_E_IO;
+    }
+    loci_free(o.configs);
+    loci_free(o.sets);
+    loci_free(o.words);
+    return exit_of(status);
+}

@@ -1,0 +1,1 @@
+libloci_la_SOURCES += %D%/data.c %D%/data.h

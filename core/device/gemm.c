@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * core/device/gemm: C = alpha op(A) op(B) + beta C.
+ *
+ *  (1) C is cut into blocks whose sizes depend on M, N, K and the batch alone; a block is one single-threaded product
+ *      over the whole of K. So the bits do not depend on the number of threads, whatever library computes a block.
+ *  (2) Batch axes along which B does not move become more rows of one product, where the strides of A and C allow it:
+ *      [B,T,D] times a weight is one product of B T rows.
+ *  (3) float32 goes to oneDNN, else to a CBLAS; small blocks, rows the libraries cannot address, float64, and
+ *      everything at level ref go to the plain kernel (kern_gemm.tmpl).
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#include "core/device/ops.h"
+
+#if LOCI_HAVE_ONEDNN
+#include <dnnl.h>
+void omp_set_num_threads(int n); /* of libgomp, which oneDNN runs on; <omp.h> is not there with every compiler */
+#elif LOCI_HAVE_CBLAS
+#include <cblas.h>
+#endif
+
+#define SMALL (32 * 32 * 32)            /* multiplications: below, a library's overhead shows */
+#define LEAST (INT64_C(1) << 17)        /* of a block: below, a task's overhead shows */
+#define MOST (INT64_C(1) << 28)         /* of a block: some milliseconds */
+#define WANTED 8                        /* blocks, where they stay above LEAST */
+#define EDGE 64
+
+typedef struct gemm_job {
+    const loci_kern *k;
+    int64_t M, N, K;
+    int64_t a_row, a_col, b_row, b_col, c_row; /* elements along M, K; K, N; M */
+    loci_walk batch;                           /* operands A, B, C */
+    int64_t mb, nb, m_blocks, n_blocks;
+    const char *a, *b;
+    char *c;
+    double alpha, beta;
+    bool library, ta, tb;
+} gemm_job;
+
+/* ---- one block -------------------------------------------------------------------------------------------------- */
+
+#if LOCI_HAVE_ONEDNN
+
+static bool library_block(const gemm_job *j, int64_t M, int64_t N, const char *a, int64_t lda, const char *b,
+                          int64_t ldb, char *c, int64_t ldc)
+{
+    static _Thread_local bool told;
+
+    if (!told) {
+        omp_set_num_threads(1);
+        told = true;
+    }
+    return dnnl_sgemm(j->ta ? 'T' : 'N', j->tb ? 'T' : 'N', M, N, j->K, (float)j->alpha, (const float *)a, lda,
+                      (const float *)b, ldb, (float)j->beta, (float *)c, ldc) == dnnl_success;
+}
+
+#elif LOCI_HAVE_CBLAS
+
+static bool library_block(const gemm_job *j, int64_t M, int64_t N, const char *a, int64_t lda, const char *b,
+                          int64_t ldb, char *c, int64_t ldc)
+{
+    if (M > INT32_MAX || N > INT32_MAX || j->K > INT32_MAX || lda > INT32_MAX || ldb > INT32_MAX || ldc > INT32_MAX)
+        return false;
+    cblas_sgemm(CblasRowMajor, j->ta ? CblasTrans : CblasNoTrans, j->tb ? CblasTrans : CblasNoTrans, (int)M, (int)N,
+                (int)j->K, (float)j->alpha, (const float *)a, (int)lda, (const float *)b, (int)ldb, (float)j->beta,
+                (float *)c, (int)ldc);
+    return true;
+}
+
+#else
+
+static bool library_block(const gemm_job *j, int64_t M, int64_t N, const char *a, int64_t lda, const char *b,
+                          int64_t ldb, char *c, int64_t ldc)
+{
+    (void)j, (void)M, (void)N, (void)a, (void)lda, (void)b, (void)ldb, (void)c, (void)ldc;
+    return false;
+}
+
+#endif
+
+static void gemm_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
+{
+    const gemm_job *j = arg;
+    int64_t size = j->k->size, blocks = j->m_blocks * j->n_blocks;
+    loci_step s;
+
+    (void)worker;
+    loci_walk_seek(&j->batch, &s, begin / blocks);
+    for (int64_t i = begin; i < end; i++) {
+        int64_t m = i % blocks / j->n_blocks * j->mb, n = i % j->n_blocks * j->nb;
+        int64_t M = j->M - m < j->mb ? j->M - m : j->mb, N = j->N - n < j->nb ? j->N - n : j->nb;
+        const char *a = j->a + s.at[0] + m * j->a_row * size, *b = j->b + s.at[1] + n * j->b_col * size;
+        char *c = j->c + s.at[2] + (m * j->c_row + n) * size;
+        bool done = j->library && (double)M * (double)N * (double)j->K >= SMALL;
+
+        if (done) {
+            int64_t lda = j->ta ? j->a_col : j->a_row, ldb = j->tb ? j->b_col : j->b_row;
+            done = library_block(j, M, N, a, lda, b, ldb, c, j->c_row);
+        }
+        if (!done)
+            j->k->gemm(M, N, j->K, j->alpha, a, j->a_row, j->a_col, b, j->b_row, j->b_col, j->beta, c, j->c_row);
+        if ((i + 1) % blocks == 0)
+            loci_walk_next(&j->batch, &s);
+    }
+}
+
+/* ---- shapes ----------------------------------------------------------------------------------------------------- */
+
+static loci_status gemm_check(const loci_gemm *g, loci_error *err)
+{
+    const loci_tensor *a = g->a, *b = g->b, *c = g->c;
+    int r;
+    bool ta = g->flags & LOCI_GEMM_TA, tb = g->flags & LOCI_GEMM_TB;
+    loci_status status;
+
+    LOCI_TRY(loci_ops_check("gemm", "C", c, c->dtype, 2, true, err));
+    LOCI_TRY(loci_ops_check("gemm", "A", a, c->dtype, 2, false, err));
+    LOCI_TRY(loci_ops_check("gemm", "B", b, c->dtype, 2, false, err));
+    r = c->ndim;
+    if (a->ndim != r || b->ndim != r)
+        return loci_fail(err, LOCI_E_ARG, "gemm: A, B and C have %d, %d and %d dimensions; give all the same",
+                         a->ndim, b->ndim, r);
+    for (int i = 0; i < r - 2; i++)
+        if (a->shape[i] != c->shape[i] || b->shape[i] != c->shape[i])
+            return loci_fail(err, LOCI_E_ARG, "gemm: axis %d is %lld in A, %lld in B, %lld in C; broadcast by stride 0",
+                             i, (long long)a->shape[i], (long long)b->shape[i], (long long)c->shape[i]);
+    a = g->a;
+    if (a->shape[ta ? r - 1 : r - 2] != c->shape[r - 2] || b->shape[tb ? r - 2 : r - 1] != c->shape[r - 1] ||
+        a->shape[ta ? r - 2 : r - 1] != b->shape[tb ? r - 1 : r - 2])
+        return loci_fail(err, LOCI_E_ARG, "gemm: op(A) is %lld x %lld, op(B) %lld x %lld, C %lld x %lld",
+                         (long long)a->shape[ta ? r - 1 : r - 2], (long long)a->shape[ta ? r - 2 : r - 1],
+                         (long long)b->shape[tb ? r - 1 : r - 2], (long long)b->shape[tb ? r - 2 : r - 1],
+                         (long long)c->shape[r - 2], (long long)c->shape[r - 1]);
+out:
+    return status;
+}
+
+/* (2), from the innermost batch axis outwards. */
+static void merge_rows(gemm_job *j)
+{
+    loci_walk *w = &j->batch;
+    int64_t size = j->k->size;
+
+    while (w->n_dims > 0) {
+        int i = w->n_dims - 1;
+        bool one = j->M == 1 && w->stride[2][i] >= j->N * size;
+        bool next = w->stride[0][i] == j->M * j->a_row * size && w->stride[2][i] == j->M * j->c_row * size;
+        if (w->shape[i] > 1 && (w->stride[1][i] != 0 || !(one || next)))
+            return;
+        if (w->shape[i] > 1 && j->M == 1) {
+            j->a_row = w->stride[0][i] / size;
+            j->c_row = w->stride[2][i] / size;
+        }
+        j->M *= w->shape[i];
+        loci_walk_pop(w);
+    }
+}
+
+/* (1) */
+static void cut(gemm_job *j)
+{
+    int64_t batch = j->batch.count;
+
+    j->mb = j->M;
+    j->nb = j->N;
+    for (;;) {
+        int64_t blocks = (j->M + j->mb - 1) / j->mb * ((j->N + j->nb - 1) / j->nb) * batch;
+        double work = (double)j->mb * (double)j->nb * (double)j->K;
+        bool rows = j->mb >= j->nb;
+        int64_t *edge = rows ? &j->mb : &j->nb, half = (*edge / 2 + EDGE - 1) / EDGE * EDGE;
+        if (work < 2.0 * LEAST || (blocks >= WANTED && work <= MOST) || half >= *edge)
+            break;
+        *edge = half;
+    }
+    j->m_blocks = (j->M + j->mb - 1) / j->mb;
+    j->n_blocks = (j->N + j->nb - 1) / j->nb;
+}
+
+/* Can a library address a matrix of `cols` contiguous elements per row? Rewrites the stride of a single row. */
+static bool addressable(int64_t rows, int64_t cols, int64_t *row, int64_t col)
+{
+    if (rows == 1 && *row < cols)
+        *row = cols;
+    return *row >= cols && *row > 0 && (col == 1 || cols == 1);
+}
+
+static bool library_can(gemm_job *j)
+{
+    bool a = j->ta ? addressable(j->K, j->M, &j->a_col, j->a_row) : addressable(j->M, j->K, &j->a_row, j->a_col);
+    bool b = j->tb ? addressable(j->N, j->K, &j->b_col, j->b_row) : addressable(j->K, j->N, &j->b_row, j->b_col);
+
+    return a && b && addressable(j->M, j->N, &j->c_row, 1);
+}
+
+loci_status loci_op_gemm(const loci_exec *x, const loci_gemm *g, loci_error *err)
+{
+    gemm_job j;
+    int r;
+    double work;
+    loci_status status;
+
+    if (!g || !g->a || !g->b)
+        return loci_fail(err, LOCI_E_ARG, "gemm: an operand is missing");
+    if (!(j.k = loci_ops_kern(x, "gemm", g->c, err)))
+        return LOCI_E_ARG;
+    LOCI_TRY(gemm_check(g, err));
+    r = g->c->ndim;
+    j.ta = g->flags & LOCI_GEMM_TA;
+    j.tb = g->flags & LOCI_GEMM_TB;
+    j.M = g->c->shape[r - 2];
+    j.N = g->c->shape[r - 1];
+    j.K = g->a->shape[j.ta ? r - 2 : r - 1];
+    j.a_row = g->a->strides[j.ta ? r - 1 : r - 2];
+    j.a_col = g->a->strides[j.ta ? r - 2 : r - 1];
+    j.b_row = g->b->strides[j.tb ? r - 1 : r - 2];
+    j.b_col = g->b->strides[j.tb ? r - 2 : r - 1];
+    j.c_row = g->c->strides[r - 2];
+    j.a = loci_ptr(g->a);
+    j.b = loci_ptr(g->b);
+    j.c = loci_ptr(g->c);
+    j.alpha = g->alpha;
+    j.beta = g->beta;
+    if (loci_ops_elements(g->c) == 0)
+        return LOCI_OK;
+    loci_walk_init(&j.batch, r - 2, g->c->shape);
+    loci_walk_add(&j.batch, g->a->strides, j.k->size);
+    loci_walk_add(&j.batch, g->b->strides, j.k->size);
+    loci_walk_add(&j.batch, g->c->strides, j.k->size);
+    merge_rows(&j);
+    cut(&j);
+    j.library = j.k->size == sizeof(float) && j.K > 0 && loci_ops_level(x) > LOCI_CPU_REF && library_can(&j);
+    work = (double)j.mb * (double)j.nb * (double)j.K;
+    status = loci_ops_for(x, j.batch.count * j.m_blocks * j.n_blocks, work > LEAST ? 1 : (int64_t)(LEAST / (work + 1)),
+                          gemm_task, &j);
+out:
+    return status;
+}

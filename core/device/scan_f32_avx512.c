@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The recurrences in f32, compiled for AVX-512 F, DQ, BW and VL. See scan_kernel.tmpl.
+ */
+#define REAL float
+#define NAME(f) f##_avx512
+#define EXP(x) expf(x)
+#define KERNEL loci_scan_f32__avx512
+#include "core/device/scan_kernel.tmpl"

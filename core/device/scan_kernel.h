@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * core/device/scan_kernel.h: what scan.c, which checks and plans a call, hands to the recurrences proper.
+ *
+ *  (1) A run is cut into segments. The states at the start of every segment but the first, whose states are state_in,
+ *      are saved by a forward with SAVE; the backward walks the segments from the last to the first and replays each.
+ *      A recurrence is never inverted.
+ *  (2) A segment of the exact form is a chunk. In the frozen form a chunk, which may be long, is cut into nsub segments
+ *      of seg tokens that share the memory C of the chunk's start, and chunks begin where run.pos + i is a multiple of
+ *      `chunk`. In every other case nsub is 1, chunk is seg and segments count from the start of the run.
+ *  (3) Items are dealt out to lanes, item i to lane i mod lanes; a lane owns a piece of scratch and works through its
+ *      items in order. The number of lanes depends on the number of items alone.
+ *
+ * saved:    err [B,T,H,e] (chunk forms of M), rounded up to 64 bytes | checkpoint [slot, H, n_ck, e, d]  (D: [slot, N])
+ *           where slot counts the segments with a checkpoint, in the order of the runs
+ * scratch:  lanes x lane elements | one element per item, for the gradient of a g of shape [H]
+ */
+#ifndef LOCI_CORE_DEVICE_SCAN_KERNEL_H
+#define LOCI_CORE_DEVICE_SCAN_KERNEL_H
+
+#include <loci/scan.h>
+#include <stdbool.h>
+
+#define SCAN_LANES 64   /* items in flight, at most                                     */
+#define SCAN_TOK 32     /* tokens of a segment of a token-by-token form                 */
+#define SCAN_READ_TOK 64 /* tokens of a segment of READ                                 */
+#define SCAN_FROZEN_TOK 64 /* tokens of a segment of the frozen form, at most           */
+#define SCAN_BLOCK 256  /* channels of an item of D                                     */
+#define SCAN_STRIP 8    /* rows of the state that are replayed together                 */
+
+/* Element (b, t, h, c) of a tensor lies at[b s0 + t s1 + h s2 + c s3]. Of a state: (state row, row, head, column). */
+typedef struct scan_view {
+    void *at; /* NULL: absent */
+    int64_t s[4];
+} scan_view;
+
+typedef struct scan_job {
+    int32_t scan, mode;
+    bool read, write, before, frozen, exact, back, save;
+    bool g_channel, g_head; /* g has an axis of channels; g is [H] */
+    int64_t B, T, H, d, e;  /* D: H is 1, e is 1, d is N           */
+    double scale, c;
+    const loci_run *runs;
+    int64_t n_runs;
+    int64_t seg, chunk, nsub, cap; /* (2); cap: tokens that a segment of this call can have */
+    int64_t n_state, n_ck;         /* states of the recurrence, and how many a checkpoint holds */
+    int64_t blocks, items, lanes, lane; /* items = n_runs x blocks; lane: elements of scratch per lane */
+    scan_view q, k, v, g, u, w, alpha, eta, theta, y;
+    scan_view dy, dq, dk, dv, dg, du, dw, dalpha, deta, dtheta;
+    scan_view in[3], out[3], grad[3];
+    scan_view err;
+    void *scratch, *checkpoint, *part;
+} scan_job;
+
+/* One build of the recurrences. */
+typedef struct scan_kernel {
+    int64_t (*lane)(const scan_job *); /* elements of scratch a lane takes; reads scan, mode, op, back and sizes */
+    void (*run)(void *job, int64_t begin, int64_t end, uint32_t worker);
+    void (*finish)(const scan_job *); /* after all items of a backward: add up what items share */
+} scan_kernel;
+
+extern const scan_kernel loci_scan_f64__ref;
+#define SCAN_KERNEL(isa, can) extern const scan_kernel loci_scan_f32__##isa;
+#include "core/device/scan.inc"
+#undef SCAN_KERNEL
+
+/* ---- segments (2) ---- */
+
+static inline int64_t scan_phase(const scan_job *j, const loci_run *r)
+{
+    return j->frozen ? r->pos % j->chunk : 0;
+}
+/* x counts tokens from the start of the chunk in which the run begins. */
+static inline int64_t scan_segment_of(const scan_job *j, int64_t x)
+{
+    return x / j->chunk * j->nsub + x % j->chunk / j->seg;
+}
+static inline int64_t scan_segment_start(const scan_job *j, int64_t s)
+{
+    return s / j->nsub * j->chunk + s % j->nsub * j->seg;
+}
+static inline int64_t scan_segments(const scan_job *j, const loci_run *r)
+{
+    const int64_t phase = scan_phase(j, r);
+
+    return r->len ? scan_segment_of(j, phase + r->len - 1) - scan_segment_of(j, phase) + 1 : 0;
+}
+/* Checkpoints a run takes. READ changes no state and needs none. */
+static inline int64_t scan_slots(const scan_job *j, const loci_run *r)
+{
+    const int64_t n = j->write ? scan_segments(j, r) : 0;
+
+    return n > 1 ? n - 1 : 0;
+}
+
+#endif

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# core/: the library, a folder per concern.
+include %D%/base/local.mk
+include %D%/config/local.mk
+include %D%/plugin/local.mk
+include %D%/tensor/local.mk
+include %D%/device/local.mk
+include %D%/model/local.mk
+include %D%/train/local.mk
+include %D%/data/local.mk
+include %D%/compare/local.mk
+include %D%/report/local.mk

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A pass: the memory that a call of the model needs. The calls themselves are in step.c.
+ *
+ *   saved, per layer:  x  n1  stat1  [compose]  u  n2  stat2  up  gate  act     then:  x_L  nf  stat  logits
+ *   scratch:           y  dx  dn  f1  f2  f3  loss                              then:  [compose]
+ *
+ * (1) The carve functions are the only places that know the order; planning runs them without memory.
+ * (2) Without SAVE the layers share one set of pieces, since nothing of an earlier layer is read again.
+ */
+#include "core/model/pass.h"
+
+void loci_carve_layer(struct layer_pieces *b, const loci_pass *p, uint64_t compose_saved, struct cursor *c)
+{
+    const loci_model *m = p->model;
+    uint64_t size = loci_dtype_bytes(m->dtype), n = (uint64_t)tokens_of(p);
+    uint64_t wide = n * (uint64_t)m->dim * size, ffn = n * (uint64_t)m->hidden * size;
+
+    b->x = loci_cut(c, wide);
+    b->n1 = loci_cut(c, wide);
+    b->stat1 = loci_cut(c, n * size);
+    b->compose = loci_cut(c, compose_saved);
+    b->u = loci_cut(c, wide);
+    b->n2 = loci_cut(c, wide);
+    b->stat2 = loci_cut(c, n * size);
+    b->up = loci_cut(c, ffn);
+    b->gate = m->ffn == LOCI_FFN_SWIGLU ? loci_cut(c, ffn) : NULL;
+    b->act = loci_cut(c, ffn);
+}
+
+void loci_carve_top(struct top_pieces *b, const loci_pass *p, struct cursor *c)
+{
+    const loci_model *m = p->model;
+    uint64_t size = loci_dtype_bytes(m->dtype), n = (uint64_t)tokens_of(p);
+
+    b->x = loci_cut(c, n * (uint64_t)m->dim * size);
+    b->n = loci_cut(c, n * (uint64_t)m->dim * size);
+    b->stat = loci_cut(c, n * size);
+    b->logits = loci_cut(c, n * (uint64_t)m->vocab * size);
+}
+
+void loci_carve_scratch(struct scratch_pieces *b, const loci_pass *p, struct cursor *c)
+{
+    const loci_model *m = p->model;
+    uint64_t size = loci_dtype_bytes(m->dtype), n = (uint64_t)tokens_of(p);
+    uint64_t wide = n * (uint64_t)m->dim * size, ffn = n * (uint64_t)m->hidden * size;
+
+    b->y = loci_cut(c, wide);
+    b->dx = loci_cut(c, wide);
+    b->dn = loci_cut(c, wide);
+    b->f1 = loci_cut(c, ffn);
+    b->f2 = loci_cut(c, ffn);
+    b->f3 = loci_cut(c, ffn);
+    b->loss = loci_cut(c, n * size);
+}
+
+/* ---- planning ---------------------------------------------------------------------------------------------------- */
+
+static loci_status check_size(const loci_pass *p, loci_error *err)
+{
+    const loci_model *m = p->model;
+    uint64_t n, widest = (uint64_t)(m->vocab > m->hidden ? m->vocab : m->hidden);
+
+    widest = widest > (uint64_t)m->dim ? widest : (uint64_t)m->dim;
+    if (!loci_mul(&n, (uint64_t)p->session.rows, (uint64_t)p->session.seq) || n > INT32_MAX ||
+        !loci_mul(&n, n, widest) || !loci_mul(&n, n, 64) || !loci_mul(&n, n, (uint64_t)m->n_layers) ||
+        n > (UINT64_C(1) << 46))
+        return loci_fail(err, LOCI_E_NOMEM,
+                         "a batch of %lld x %lld tokens of this model is too large to address: lower train.batch, "
+                         "data.seq_tok or model.dim",
+                         (long long)p->session.rows, (long long)p->session.seq);
+    return LOCI_OK;
+}
+
+static loci_status plan(loci_pass *p, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    loci_model *m = p->model;
+    bool save = (p->session.flags & LOCI_X_SAVE) != 0;
+    struct cursor saved = {0}, scratch = {0};
+    struct layer_pieces layer;
+    struct top_pieces top;
+    struct scratch_pieces s;
+    uint64_t most_scratch = 0, most_host = 0;
+
+    LOCI_TRY(check_size(p, err));
+    p->layers = loci_alloc((size_t)m->n_layers * sizeof *p->layers);
+    if (!p->layers)
+        return loci_fail(err, LOCI_E_NOMEM, "out of memory for the plan of %d layers", (int)m->n_layers);
+    loci_carve_scratch(&s, p, &scratch);
+    for (int i = 0; i < m->n_layers; i++) {
+        loci_need need = {.struct_size = sizeof need};
+        loci_shape shape;
+        struct cursor one = {0};
+        loci_session_shape(&shape, &p->session, m->cx, m->dim, m->dtype);
+        LOCI_TRY(loci_node_need(m->layers[i].compose, &shape, LOCI_OP_MIX, &need, err));
+        p->layers[i] = (struct loci_place){save ? saved.at : 0, save ? need.saved : 0, p->state_bytes};
+        loci_carve_layer(&layer, p, p->layers[i].compose_saved, save ? &saved : &one);
+        if (!save && one.at > saved.at)
+            saved.at = one.at;
+        most_scratch = need.scratch > most_scratch ? need.scratch : most_scratch;
+        most_host = need.host > most_host ? need.host : most_host;
+        p->state_bytes += loci_node_state_bytes(m->layers[i].compose, &p->session);
+    }
+    loci_carve_top(&top, p, &saved);
+    p->saved_bytes = saved.at;
+    p->compose_scratch_at = scratch.at;
+    p->scratch_bytes = scratch.at + loci_align64(most_scratch);
+    p->host_bytes = loci_align64(most_host);
+out:
+    return status;
+}
+
+loci_status loci_pass_new(loci_pass **out, loci_model *m, int64_t rows, int64_t seq, int64_t runs, int64_t states,
+                          int64_t capacity, uint64_t flags, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    loci_pass *p = loci_alloc(sizeof *p);
+
+    *out = NULL;
+    if (!p)
+        return loci_fail(err, LOCI_E_NOMEM, "out of memory for a pass");
+    p->model = m;
+    p->session = (loci_session){rows, seq, runs, states, capacity, flags};
+    LOCI_TRY(plan(p, err));
+    *out = p;
+    return LOCI_OK;
+out:
+    loci_pass_free(p);
+    return status;
+}
+
+uint64_t loci_pass_bytes(const loci_pass *p)
+{
+    uint64_t states = p->session.flags & LOCI_X_SAVE ? 3 : 1;
+
+    return p->saved_bytes + p->scratch_bytes + p->host_bytes + states * p->state_bytes +
+           (uint64_t)tokens_of(p) * sizeof(int32_t) + (uint64_t)p->session.runs * sizeof(loci_run);
+}
+
+loci_status loci_pass_alloc(loci_pass *p, loci_error *err)
+{
+    loci_context *cx = p->model->cx;
+    bool save = (p->session.flags & LOCI_X_SAVE) != 0;
+
+    p->saved = loci_device_alloc(cx, p->saved_bytes);
+    p->scratch = loci_device_alloc(cx, p->scratch_bytes);
+    p->host = loci_alloc(p->host_bytes);
+    p->state_in = loci_device_alloc(cx, p->state_bytes);
+    p->state_out = save ? loci_device_alloc(cx, p->state_bytes) : p->state_in;
+    p->state_grad = save ? loci_device_alloc(cx, p->state_bytes) : NULL;
+    p->pos_data = loci_alloc((size_t)tokens_of(p) * sizeof *p->pos_data);
+    p->runs = loci_alloc((size_t)p->session.runs * sizeof *p->runs);
+    if (!p->saved || !p->scratch || !p->host || !p->state_in || !p->state_out || (save && !p->state_grad) ||
+        !p->pos_data || !p->runs)
+        return loci_fail(err, LOCI_E_NOMEM, "out of memory: a pass needs %llu bytes: lower train.batch or data.seq_tok",
+                         (unsigned long long)loci_pass_bytes(p));
+    loci_view_set(&p->pos, p->pos_data, (loci_device){LOCI_CPU, 0}, loci_i32, 2,
+                  (int64_t[]){p->session.rows, p->session.seq});
+    return LOCI_OK;
+}
+
+void loci_pass_free(loci_pass *p)
+{
+    if (!p)
+        return;
+    if (p->saved)
+        loci_device_free(p->model->cx, p->saved);
+    if (p->scratch)
+        loci_device_free(p->model->cx, p->scratch);
+    if (p->state_out && p->state_out != p->state_in)
+        loci_device_free(p->model->cx, p->state_out);
+    if (p->state_in)
+        loci_device_free(p->model->cx, p->state_in);
+    if (p->state_grad)
+        loci_device_free(p->model->cx, p->state_grad);
+    loci_free(p->layers);
+    loci_free(p->host);
+    loci_free(p->pos_data);
+    loci_free(p->runs);
+    loci_free(p);
+}
