@@ -81,8 +81,8 @@ static loci_status run(const struct options *o, loci_error *err)
         LOCI_TRY(loci_conf_help(&text, conf, help_section, err));
     } else if (o->json) {
         json_t *all = json_object();
-        loci_conf_each(conf, add_value, all);
-        LOCI_TRY(cli_print_json(all, err));
+        status = loci_conf_each(conf, add_value, all);
+        LOCI_TRY(status == LOCI_OK ? cli_print_json(all, err) : loci_fail(err, status, "out of memory"));
     } else {
         LOCI_TRY(loci_conf_dump(&text, conf, origins, err));
     }

@@ -7,7 +7,7 @@
 #include "config.h"
 #endif
 #include "cli/cli.h"
-#include "core/train/train.h"
+#include "core/tensor/file.h"
 #include <errno.h>
 #include <locale.h>
 #include <string.h>
@@ -153,11 +153,25 @@ static loci_status parse_and_run(const struct verb *v, int argc, char **argv, st
 
 /* ---- messages and signals -------------------------------------------------------------------------------------------------- */
 
+/* What is only informative is said once: a comparison makes the same choices for every run. */
+static bool said_before(const char *msg)
+{
+    static uint64_t said[256];
+    static size_t n;
+    uint64_t h = loci_hash(msg, strlen(msg), 0);
+
+    for (size_t i = 0; i < n && i < 256; i++)
+        if (said[i] == h)
+            return true;
+    said[n++ % 256] = h;
+    return false;
+}
+
 static void print_log(void *arg, int32_t level, const char *module, const char *msg)
 {
     const struct options *o = arg;
 
-    if (level > o->level)
+    if (level > o->level || (level >= LOCI_LOG_INFO && said_before(msg)))
         return;
     cli_clear_line();
     if (level <= LOCI_LOG_WARN)

@@ -81,23 +81,30 @@ static inline double ck_rms(const double *got, const double *want, size_t n)
 #define CK_ADD_(name) \
     if (!word || strstr(#name, word)) \
         CU_add_test(suite, #name, name);
+/* Run what was added, say how it went, return the exit status. */
+static inline int ck_run(void)
+{
+    unsigned failed, ran;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_basic_run_tests();
+    failed = CU_get_number_of_tests_failed();
+    ran = CU_get_number_of_tests_run();
+    CU_cleanup_registry();
+    printf("%u passed, %u failed, %d skipped\n", ran - failed - (unsigned)ck_skipped, failed, ck_skipped);
+    return failed ? 1 : ran == (unsigned)ck_skipped && ran ? 77 : 0;
+}
+
 #define CK_MAIN(area, TESTS) \
     int main(int argc, char **argv) \
     { \
         const char *word = argc > 1 ? argv[1] : NULL; \
         CU_pSuite suite; \
-        unsigned failed, ran; \
-        setvbuf(stdout, NULL, _IOLBF, 0); \
         if (CU_initialize_registry() != CUE_SUCCESS || !(suite = CU_add_suite(area, NULL, NULL))) \
             return 1; \
         TESTS(CK_ADD_) \
-        CU_basic_set_mode(CU_BRM_VERBOSE); \
-        CU_basic_run_tests(); \
-        failed = CU_get_number_of_tests_failed(); \
-        ran = CU_get_number_of_tests_run(); \
-        CU_cleanup_registry(); \
-        printf("%u passed, %u failed, %d skipped\n", ran - failed - (unsigned)ck_skipped, failed, ck_skipped); \
-        return failed ? 1 : ran == (unsigned)ck_skipped && ran ? 77 : 0; \
+        return ck_run(); \
     }
 
 #endif

@@ -261,15 +261,34 @@ static bool differs(const loci_arm_key *k, uint32_t n_arms)
     return false;
 }
 
+/* Where an arm says nothing, its default is the value. Keys of layer sections stay silent: there the base section holds. */
+static bool add_defaults(loci_comparison *c, loci_arm_key *k)
+{
+    const char *dot = strrchr(k->key, '.');
+    char *section = loci_format("%.*s", (int)(dot - k->key), k->key);
+    bool ok = section != NULL;
+
+    for (uint32_t i = 0; ok && i < c->n_arms; i++)
+        if (!k->values[i] && loci_conf_has(c->arms[i].conf, section, dot + 1)) {
+            k->values[i] = loci_strdup(loci_conf_str(c->arms[i].conf, -1, section, dot + 1));
+            k->origins[i] = loci_strdup("default");
+            ok = k->values[i] && k->origins[i];
+        }
+    loci_free(section);
+    return ok;
+}
+
 static loci_status find_keys(loci_comparison *c, loci_error *err)
 {
     struct keys k = {.c = c};
     uint32_t kept = 0;
 
     for (k.arm = 0; k.arm < c->n_arms; k.arm++)
-        loci_conf_each(c->arms[k.arm].conf, note_value, &k);
-    if (k.failed)
-        return no_memory(err);
+        if (loci_conf_each(c->arms[k.arm].conf, note_value, &k) != LOCI_OK || k.failed)
+            return no_memory(err);
+    for (uint32_t i = 0; i < c->n_keys; i++)
+        if (!add_defaults(c, &c->keys[i]))
+            return no_memory(err);
     for (uint32_t i = 0; i < c->n_keys; i++)
         if (differs(&c->keys[i], c->n_arms))
             c->keys[kept++] = c->keys[i];

@@ -37,7 +37,6 @@ static const loci_key run_keys[] = {
 static const loci_key plugins_keys[] = {
     LIST("path", "", "Folders searched for plugins before the installed ones, absolute, strongest first."),
     ENUM("ownership", "warn", "check|warn|off", "What to do about plugin files that others could have changed."),
-    LIST("allow", "", "The only plugins that may be loaded, by id; empty is all."),
 };
 
 static const loci_key plugin_keys[] = {
@@ -82,12 +81,10 @@ static const loci_key memory_keys[] = {
 };
 
 static const loci_key data_keys[] = {
-    ENUM("source", "text", "text|task", "Bytes of files, or a synthetic task."),
     INT("seq_tok", "256", 1, 1 << 24, "Tokens of a training sequence."),
     PATH("train", "Text to train on: a file or a folder of files."),
     PATH("valid", "Text to validate on; empty is the end of the training text."),
     REAL("valid_fraction", "0.1", 0, 0.9, "Share of the training text kept for validation when there is no other."),
-    STR("task", "", "Name and parameters of the task."),
     BOOL("carry", "no", "Hand the state on from one sequence of a document to the next."),
 };
 

@@ -38,6 +38,7 @@ loci_status loci_front_new(loci_node *n, const loci_shape *outer, loci_error *er
                          loci_conf_origin(c, l, "memory", "heads"), (long long)f->heads, (long long)f->dim);
     f->dk = dk ? dk : f->dim / f->heads;
     f->dv = dv ? dv : f->dk;
+    f->init_std = loci_conf_real(c, -1, "model", "init_std");
     f->taps = loci_conf_int(c, l, "memory", "conv");
     f->silu = loci_conf_bool(c, l, "memory", "silu");
     f->l2 = !strcmp(loci_conf_str(c, l, "memory", "qk_norm"), "l2");
@@ -129,7 +130,7 @@ static loci_status declare_gates(loci_node *n, loci_error *err)
     for (uint32_t i = 0; i < n->n_gates; i++) {
         LOCI_TRY(gate_start(n, &n->gates[i], &start, err));
         snprintf(name, sizeof name, "front.gate.%s.weight", n->gates[i].name);
-        LOCI_TRY(weight(n, &f->gate_w[i], name, f->heads, f->dim, 0, LOCI_INIT_NORMAL, 0, 0.02, err));
+        LOCI_TRY(weight(n, &f->gate_w[i], name, f->heads, f->dim, 0, LOCI_INIT_NORMAL, 0, f->init_std, err));
         snprintf(name, sizeof name, "front.gate.%s.bias", n->gates[i].name);
         LOCI_TRY(weight(n, &f->gate_b[i], name, f->heads, 0, LOCI_SLOT_NO_DECAY, LOCI_INIT_CONST,
                         gate_inverse(&n->gates[i], start), 0, err));
@@ -151,7 +152,7 @@ loci_status loci_front_declare(loci_node *n, loci_error *err)
         if (!f->on[s])
             continue;
         snprintf(name, sizeof name, "front.%s.weight", stream_names[s]);
-        LOCI_TRY(weight(n, &f->w[s], name, width, f->dim, 0, LOCI_INIT_NORMAL, 0, 0.02, err));
+        LOCI_TRY(weight(n, &f->w[s], name, width, f->dim, 0, LOCI_INIT_NORMAL, 0, f->init_std, err));
         if (f->taps > 0) {
             struct state_slot *t = &n->states[n->n_states];
             snprintf(name, sizeof name, "front.conv_%s.weight", stream_names[s]);
@@ -185,7 +186,7 @@ loci_status loci_front_declare(loci_node *n, loci_error *err)
                         err));
     if (f->out_proj)
         LOCI_TRY(weight(n, &f->o, "front.o.weight", f->dim, f->heads * f->dv, LOCI_SLOT_RESIDUAL, LOCI_INIT_NORMAL, 0,
-                        0.02, err));
+                        f->init_std, err));
 out:
     return status;
 }

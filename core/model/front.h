@@ -13,6 +13,7 @@
 
 struct loci_front {
     int64_t dim, heads, dk, dv, taps;
+    double init_std;
     bool silu, l2, out_norm, out_gate, out_proj;
     const char *gate_bias;
     bool on[3]; /* q, k, v: does the rule want it */

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The whole model, in float64, through the plugins of the build tree: gradients of every weight against central
+ * differences, causality, runs, streams, threads.
+ *
+ * The models are tiny (two layers, eight channels) and every composition stands on a memory whose learned initial state
+ * is not zero, so that no path is hidden by a zero.
+ */
+#include "core/model/model.h"
+#include "tests/ck.h"
+
+#define SEQ 11
+#define ROWS 2
+#define VOCAB 7
+
+static loci_error ck_err = LOCI_ERROR_INIT;
+
+struct world {
+    loci_conf *conf;
+    loci_context *cx;
+    loci_model *m;
+    loci_pass *p;
+    int32_t in[ROWS * SEQ], next[ROWS * SEQ];
+};
+
+static const char common[] = "[run]\ndtype = f64\nthreads = 2\n[model]\nlayers = 2\ndim = 8\nvocab = 7\ninit_std = 0.3\n"
+                             "[mixer]\nbackend = mha\n[mixer.mha]\nheads = 2\nwindow_tok = 5\n"
+                             "[memory]\nbackend = titans\nheads = 2\nconv = 3\n"
+                             "[memory.titans]\ninit_state = learned\nchunk = 3\n";
+
+static loci_status open_world(struct world *w, const char *text, uint64_t flags, int64_t seq, int64_t capacity)
+{
+    loci_status status = LOCI_OK;
+    const char *path = getenv("LOCI_TEST_PLUGINS");
+
+    memset(w, 0, sizeof *w);
+    loci_error_clear(&ck_err);
+    LOCI_TRY(loci_conf_new(&w->conf, &ck_err));
+    LOCI_TRY(loci_conf_text(w->conf, "common", common, strlen(common), &ck_err));
+    LOCI_TRY(loci_conf_text(w->conf, "case", text, strlen(text), &ck_err));
+    LOCI_TRY(loci_context_new(&w->cx, w->conf, path, false, &ck_err));
+    LOCI_TRY(loci_model_new(&w->m, w->cx, &ck_err));
+    LOCI_TRY(loci_model_alloc(w->m, (flags & LOCI_X_SAVE) != 0, 5, &ck_err));
+    LOCI_TRY(loci_pass_new(&w->p, w->m, ROWS, seq, ROWS * 3, ROWS * 3, capacity, flags, &ck_err));
+    LOCI_TRY(loci_pass_alloc(w->p, &ck_err));
+    ck_seed = 3;
+    for (int i = 0; i < ROWS * SEQ; i++) {
+        w->in[i] = (int32_t)(ck_bits() % VOCAB);
+        w->next[i] = (int32_t)(ck_bits() % VOCAB);
+    }
+out:
+    return status;
+}
+
+static void close_world(struct world *w)
+{
+    loci_pass_free(w->p);
+    loci_model_free(w->m);
+    loci_context_free(w->cx);
+    loci_conf_free(w->conf);
+}
+
+static double loss_of(struct world *w, const loci_run *runs, uint32_t n)
+{
+    double loss = NAN;
+    int64_t count;
+
+    if (loci_pass_forward(w->p, w->in, w->next, runs, n, 1, 0, 1, &loss, &count, NULL, &ck_err) != LOCI_OK)
+        return NAN;
+    return loss;
+}
+
+static double difference(struct world *w, double *at, double h, const loci_run *runs, uint32_t n)
+{
+    double old = *at, f[4];
+
+    for (int k = 0; k < 4; k++) {
+        *at = old + (double[]){h, -h, 2 * h, -2 * h}[k];
+        f[k] = loss_of(w, runs, n);
+    }
+    *at = old;
+    return (8 * (f[0] - f[1]) - (f[2] - f[3])) / (12 * h);
+}
+
+/* Gradients of every weight for one config and run list, every element, against differences of fourth order, at the step
+ * that suits the element: a large one for small gradients, a small one where a norm is strongly curved. The loss is a sum
+ * of some twenty tokens, so a difference is good to about 1e-10: gradients below LEAST are judged as if that large. */
+#define LEAST 3e-4
+
+static void check_gradients(const char *text, const loci_run *runs, uint32_t n_runs)
+{
+    struct world w;
+    double worst = 0;
+    char where[256] = "";
+
+    CK_OK(open_world(&w, text, LOCI_X_SAVE | LOCI_X_TRAIN, SEQ, SEQ));
+    CK_TRUE(isfinite(loss_of(&w, runs, n_runs)), "loss: %s", ck_err.msg);
+    CK_OK(loci_pass_backward(w.p, &ck_err));
+    for (uint32_t i = 0; i < w.m->weights.n; i++) {
+        const loci_weight *p = w.m->weights.at[i];
+        double *at = loci_ptr(&p->value.t), *g = loci_ptr(&p->grad.t), biggest = 0;
+        for (uint64_t j = 0; j < p->elements; j++)
+            biggest = fmax(biggest, fabs(g[j]));
+        CK_TRUE(biggest > 0, "%s has no gradient at all", p->name);
+        for (uint64_t j = 0; j < p->elements; j++) {
+            double fd = 0, e = INFINITY;
+            for (double h = 1e-3; h > 1e-6 && e > 1e-7; h /= 8) {
+                double one = difference(&w, &at[j], h, runs, n_runs);
+                double error = fabs(one - g[j]) / fmax(fmax(fabs(one), fabs(g[j])), LEAST);
+                if (error < e) {
+                    e = error;
+                    fd = one;
+                }
+            }
+            if (!(e <= worst)) {
+                worst = e;
+                snprintf(where, sizeof where, "%s[%llu]: %.12g, differences say %.12g", p->name, (unsigned long long)j,
+                         g[j], fd);
+            }
+        }
+    }
+    CK_TRUE(worst <= 1e-6, "%s\n    relative error %.3g at %s", text, worst, where);
+    close_world(&w);
+}
+
+static void gradients_of_plain(void)
+{
+    check_gradients("[compose]\nbackend = plain\n[compose.plain]\npersistent_tok = 2\n[memory]\nbackend = none\n", NULL, 0);
+}
+
+static void gradients_of_lmm(void)
+{
+    check_gradients("[compose]\nbackend = lmm\n", NULL, 0);
+    check_gradients("[compose]\nbackend = lmm\n[memory.titans]\nmode = sequential\n[model]\nffn = gelu\ntied = no\n", NULL, 0);
+}
+
+static void gradients_of_mag(void)
+{
+    check_gradients("[compose]\nbackend = mag\n[compose.mag]\npersistent_tok = 2\n", NULL, 0);
+    check_gradients("[compose]\nbackend = mag\n[memory.titans]\nmode = frozen\n", NULL, 0);
+}
+
+static void gradients_of_mal(void)
+{
+    check_gradients("[compose]\nbackend = mal\n[compose.mal]\npersistent_tok = 2\n", NULL, 0);
+}
+
+static void gradients_of_mac_with_several_segments_and_a_ragged_last_one(void)
+{
+    check_gradients("[compose]\nbackend = mac\n[compose.mac]\npersistent_tok = 2\nsegment_tok = 4\n", NULL, 0);
+    check_gradients("[compose]\nbackend = mac\n[compose.mac]\npersistent_tok = 1\nsegment_tok = 4\n[memory.titans]\nmode = frozen\n",
+                    NULL, 0);
+}
+
+/* Two documents in one row, padding at the end of it, one short document in the other. */
+static const loci_run packed[] = {{0, 0, 4, 0, 0, 10}, {0, 4, 5, 1, 0, 11}, {1, 2, 7, 2, 0, 12}};
+
+static void gradients_of_packed_documents_with_padding(void)
+{
+    static const char *const texts[] = {"[compose]\nbackend = mac\n[compose.mac]\npersistent_tok = 1\nsegment_tok = 3\n",
+                                        "[compose]\nbackend = mag\n[compose.mag]\npersistent_tok = 1\n",
+                                        "[compose]\nbackend = mal\n", "[compose]\nbackend = lmm\n"};
+    for (int i = 0; i < 4; i++) {
+        struct world w;
+        CK_OK(open_world(&w, texts[i], LOCI_X_SAVE, SEQ, SEQ));
+        close_world(&w);
+        check_gradients(texts[i], packed, 3);
+    }
+}
+
+/* Logits of the streams of a run list, copied to out[row * SEQ + t]. */
+static loci_status logits_of(struct world *w, const int32_t *in, const loci_run *runs, uint32_t n, double *out)
+{
+    double loss;
+    int64_t count;
+    loci_status status = loci_pass_forward(w->p, in, NULL, runs, n, 1, 0, 1, &loss, &count, NULL, &ck_err);
+
+    if (status == LOCI_OK)
+        memcpy(out, loci_pass_logits(w->p), (size_t)(w->p->session.rows * w->p->session.seq * VOCAB) * sizeof *out);
+    return status;
+}
+
+static const char *const every[] = {
+    "[compose]\nbackend = plain\n[compose.plain]\npersistent_tok = 2\n", "[compose]\nbackend = lmm\n",
+    "[compose]\nbackend = mag\n[compose.mag]\npersistent_tok = 2\n", "[compose]\nbackend = mal\n",
+    "[compose]\nbackend = mac\n[compose.mac]\npersistent_tok = 2\nsegment_tok = 4\n",
+    "[compose]\nbackend = mac\n[compose.mac]\nsegment_tok = 4\n[memory.titans]\nmode = frozen\n"};
+#define N_EVERY (int)(sizeof every / sizeof *every)
+
+static void the_past_does_not_change_with_the_future(void)
+{
+    for (int i = 0; i < N_EVERY; i++) {
+        struct world w;
+        double a[ROWS * SEQ * VOCAB], b[ROWS * SEQ * VOCAB];
+        int32_t changed[ROWS * SEQ];
+        CK_OK(open_world(&w, every[i], 0, SEQ, SEQ));
+        CK_OK(logits_of(&w, w.in, NULL, 0, a));
+        for (int t = 1; t < SEQ; t++) {
+            memcpy(changed, w.in, sizeof changed);
+            for (int r = 0; r < ROWS; r++)
+                for (int u = t; u < SEQ; u++)
+                    changed[r * SEQ + u] = (changed[r * SEQ + u] + 1 + u % 5) % VOCAB;
+            CK_OK(logits_of(&w, changed, NULL, 0, b));
+            for (int r = 0; r < ROWS; r++) {
+                CK_TRUE(!memcmp(a + r * SEQ * VOCAB, b + r * SEQ * VOCAB, (size_t)(t * VOCAB) * sizeof *a),
+                        "%s: tokens from %d on change what came before", every[i], t);
+                CK_TRUE(memcmp(a + (r * SEQ + t) * VOCAB, b + (r * SEQ + t) * VOCAB, VOCAB * sizeof *a) != 0,
+                        "%s: token %d changes nothing", every[i], t);
+            }
+        }
+        close_world(&w);
+    }
+}
+
+/* Every split into two pieces and single tokens: each stream in a row of its own, state carried by the pass. */
+static void a_stream_equals_the_whole_for_every_split(void)
+{
+    for (int i = 0; i < N_EVERY; i++) {
+        struct world w, s;
+        double whole[ROWS * SEQ * VOCAB], got[ROWS * SEQ * VOCAB], part[ROWS * SEQ * VOCAB];
+        CK_OK(open_world(&w, every[i], 0, SEQ, SEQ));
+        CK_OK(open_world(&s, every[i], 0, SEQ, SEQ));
+        CK_OK(logits_of(&w, w.in, NULL, 0, whole));
+        for (int cut = 0; cut < SEQ; cut++) { /* 0: one token at a time */
+            for (int at = 0, n; at < SEQ; at += n) {
+                int32_t in[ROWS * SEQ] = {0};
+                loci_run runs[ROWS];
+                n = cut == 0 ? 1 : at == 0 ? cut : SEQ - cut;
+                for (int r = 0; r < ROWS; r++) {
+                    runs[r] = (loci_run){r, 0, n, r, at, (uint64_t)r};
+                    memcpy(in + r * SEQ, w.in + r * SEQ + at, (size_t)n * sizeof *in);
+                    for (int t = n; t < SEQ; t++)
+                        in[r * SEQ + t] = -1;
+                }
+                CK_OK(logits_of(&s, in, runs, ROWS, part));
+                for (int r = 0; r < ROWS; r++)
+                    memcpy(got + (r * SEQ + at) * VOCAB, part + r * SEQ * VOCAB, (size_t)(n * VOCAB) * sizeof *got);
+            }
+            CK_TRUE(ck_rms(got, whole, ROWS * SEQ * VOCAB) < 1e-10, "%s: cut %d: %.3g", every[i], cut,
+                    ck_rms(got, whole, ROWS * SEQ * VOCAB));
+        }
+        close_world(&s);
+        close_world(&w);
+    }
+}
+
+static void packed_documents_equal_documents_alone(void)
+{
+    for (int i = 0; i < N_EVERY; i++) {
+        struct world w;
+        double all[ROWS * SEQ * VOCAB], one[ROWS * SEQ * VOCAB];
+        CK_OK(open_world(&w, every[i], 0, SEQ, SEQ));
+        CK_OK(logits_of(&w, w.in, packed, 3, all));
+        for (int d = 0; d < 3; d++) {
+            loci_run alone = packed[d];
+            int32_t in[ROWS * SEQ];
+            int at = (packed[d].row * SEQ + packed[d].begin), n = packed[d].len;
+            for (int t = 0; t < ROWS * SEQ; t++)
+                in[t] = -1;
+            memcpy(in, w.in + at, (size_t)n * sizeof *in);
+            alone.row = alone.begin = 0;
+            alone.state = 4;
+            CK_OK(logits_of(&w, in, &alone, 1, one));
+            CK_TRUE(ck_rms(one, all + at * VOCAB, (size_t)(n * VOCAB)) < 1e-12, "%s: document %d: %.3g", every[i], d,
+                    ck_rms(one, all + at * VOCAB, (size_t)(n * VOCAB)));
+        }
+        close_world(&w);
+    }
+}
+
+static void the_bits_do_not_depend_on_the_threads(void)
+{
+    for (int i = 0; i < N_EVERY; i++) {
+        uint64_t hash[3];
+        for (int t = 0; t < 3; t++) {
+            struct world w;
+            char text[400];
+            snprintf(text, sizeof text, "%s[run]\ndtype = f32\nthreads = %d\n", every[i], 1 << t);
+            CK_OK(open_world(&w, text, LOCI_X_SAVE | LOCI_X_TRAIN, SEQ, SEQ));
+            loss_of(&w, NULL, 0);
+            CK_OK(loci_pass_backward(w.p, &ck_err));
+            hash[t] = 0;
+            for (uint32_t k = 0; k < w.m->weights.n; k++)
+                hash[t] = loci_hash(loci_ptr(&w.m->weights.at[k]->grad.t), w.m->weights.at[k]->elements * 4, hash[t]);
+            close_world(&w);
+        }
+        CK_TRUE(hash[0] == hash[1] && hash[0] == hash[2], "%s", every[i]);
+    }
+}
+
+static void no_memory_is_the_plain_block(void)
+{
+    static const char *const names[] = {"mag", "mal", "mac"};
+    for (int i = 0; i < 2; i++) {
+        struct world a, b;
+        double x[ROWS * SEQ * VOCAB], y[ROWS * SEQ * VOCAB];
+        char text[300];
+        snprintf(text, sizeof text, "[compose]\nbackend = %s\n[compose.%s]\npersistent_tok = 2\n[memory]\nbackend = none\n",
+                 names[i], names[i]);
+        CK_OK(open_world(&a, "[compose]\nbackend = plain\n[compose.plain]\npersistent_tok = 2\n[memory]\nbackend = none\n", 0,
+                         SEQ, SEQ));
+        CK_OK(open_world(&b, text, 0, SEQ, SEQ));
+        CK_TRUE(a.m->weights.n == b.m->weights.n, "%s has %u weights, plain %u", names[i], b.m->weights.n, a.m->weights.n);
+        CK_OK(logits_of(&a, a.in, NULL, 0, x));
+        CK_OK(logits_of(&b, a.in, NULL, 0, y));
+        CK_TRUE(!memcmp(x, y, sizeof x), "%s without memory is not the plain block", names[i]);
+        close_world(&a);
+        close_world(&b);
+    }
+}
+
+static void equal_names_start_equal(void)
+{
+    struct world a, b;
+    const loci_weight *x, *y;
+
+    CK_OK(open_world(&a, every[2], 0, SEQ, SEQ));
+    CK_OK(open_world(&b, every[4], 0, SEQ, SEQ));
+    for (uint32_t i = 0; i < a.m->weights.n; i++) {
+        x = a.m->weights.at[i];
+        y = loci_weights_find(&b.m->weights, x->name);
+        if (y && y->elements == x->elements)
+            CK_TRUE(!memcmp(loci_ptr(&x->value.t), loci_ptr(&y->value.t), x->elements * 8), "%s", x->name);
+    }
+    CU_ASSERT(loci_weights_find(&a.m->weights, "layer.0.mixer.q.weight") != NULL);
+    CU_ASSERT(loci_weights_find(&b.m->weights, "layer.1.memory.front.q.weight") != NULL);
+    close_world(&a);
+    close_world(&b);
+}
+
+static void a_component_may_differ_by_layer(void)
+{
+    struct world w;
+
+    CK_OK(open_world(&w, "[compose]\nbackend = mag\n[layer.1.compose]\nbackend = plain\n", 0, SEQ, SEQ));
+    CU_ASSERT_STRING_EQUAL(loci_node_id(w.m->layers[0].compose), "mag");
+    CU_ASSERT_STRING_EQUAL(loci_node_id(w.m->layers[1].compose), "plain");
+    CU_ASSERT(loci_weights_find(&w.m->weights, "layer.1.memory.front.q.weight") == NULL);
+    close_world(&w);
+}
+
+static void a_number_that_is_not_finite_is_named(void)
+{
+    struct world w;
+    char text[400];
+    const loci_weight *p;
+
+    CK_OK(open_world(&w, every[2], LOCI_X_SAVE, SEQ, SEQ));
+    p = loci_weights_find(&w.m->weights, "layer.1.memory.front.gate.theta.bias");
+    CU_ASSERT_FATAL(p != NULL);
+    loss_of(&w, NULL, 0);
+    ((double *)loci_ptr(&p->value.t))[0] = NAN;
+    CK_OK(loci_pass_find_fault(w.p, true, text, sizeof text, &ck_err));
+    CK_TRUE(strstr(text, "layer.1.memory.front.gate.theta.bias") != NULL, "%s", text);
+    close_world(&w);
+}
+
+#define TESTS(X) \
+    X(gradients_of_plain) \
+    X(gradients_of_lmm) \
+    X(gradients_of_mag) \
+    X(gradients_of_mal) \
+    X(gradients_of_mac_with_several_segments_and_a_ragged_last_one) \
+    X(gradients_of_packed_documents_with_padding) \
+    X(the_past_does_not_change_with_the_future) \
+    X(a_stream_equals_the_whole_for_every_split) \
+    X(packed_documents_equal_documents_alone) \
+    X(the_bits_do_not_depend_on_the_threads) \
+    X(no_memory_is_the_plain_block) \
+    X(equal_names_start_equal) \
+    X(a_component_may_differ_by_layer) \
+    X(a_number_that_is_not_finite_is_named)
+CK_MAIN("model", TESTS)
