@@ -10,6 +10,41 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A config that came with a checkpoint is data from elsewhere: it may name components, never where programs lie, and it
+ * may not pull in other files. What says so is left out line by line. */
+static loci_status saved_config(loci_conf *c, const char *path, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    char *text = NULL, *save = NULL;
+    size_t n = 0;
+    bool skip = false;
+    loci_text kept = {0};
+
+    LOCI_TRY(loci_file_read(&text, &n, path, 1 << 22, err));
+    if (strlen(text) != n) {
+        status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: a NUL byte in a config", path);
+        goto out;
+    }
+    for (char *line = text; line; line = save) {
+        save = strchr(line, '\n');
+        if (save)
+            *save++ = '\0';
+        if (*line == '[')
+            skip = !strncmp(line, "[plugins]", 9) || !strncmp(line, "[plugin.", 8) || !strncmp(line, "[arm.", 5);
+        if (!strncmp(line + strspn(line, " \t"), "include", 7)) {
+            status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: the config of a checkpoint may not include files", path);
+            goto out;
+        }
+        loci_text_add(&kept, "%s\n", skip ? "" : line);
+    }
+    LOCI_TRY(kept.failed ? loci_fail(err, LOCI_E_NOMEM, "out of memory") : LOCI_OK);
+    status = loci_conf_text(c, path, kept.at, kept.len, err);
+out:
+    loci_text_free(&kept);
+    loci_free(text);
+    return status;
+}
+
 loci_status cli_config(loci_conf **out, const struct options *o, const char *base, loci_error *err)
 {
     loci_status status = LOCI_OK;
@@ -19,7 +54,7 @@ loci_status cli_config(loci_conf **out, const struct options *o, const char *bas
     *out = NULL;
     LOCI_TRY(loci_conf_new(&c, err));
     if (base)
-        LOCI_TRY(loci_conf_file(c, base, err));
+        LOCI_TRY(saved_config(c, base, err));
     for (size_t i = 0; i < o->n_configs; i++)
         LOCI_TRY(loci_conf_file(c, o->configs[i], err));
     LOCI_TRY(loci_conf_env(c, err));

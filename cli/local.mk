@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # cli/: the command, a file per verb. It links the archive, not the shared library: <build>/loci runs where it lies.
-if HAVE_COMMAND
 bin_PROGRAMS += loci
 loci_SOURCES = %D%/cli.h %D%/common.c %D%/compare.c %D%/config.c %D%/eval.c %D%/info.c %D%/list.c %D%/main.c \
                %D%/train.c %D%/version.c
 loci_LDADD = libloci.la -lm
-endif

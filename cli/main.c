@@ -167,6 +167,9 @@ static bool said_before(const char *msg)
     return false;
 }
 
+/* An error that the library has reported in full and then returned is printed once. */
+static char reported[512];
+
 static void print_log(void *arg, int32_t level, const char *module, const char *msg)
 {
     const struct options *o = arg;
@@ -174,6 +177,8 @@ static void print_log(void *arg, int32_t level, const char *module, const char *
     if (level > o->level || (level >= LOCI_LOG_INFO && said_before(msg)))
         return;
     cli_clear_line();
+    if (level == LOCI_LOG_ERROR && !reported[0])
+        snprintf(reported, sizeof reported, "%s", msg);
     if (level <= LOCI_LOG_WARN)
         fprintf(stderr, "loci: %s%s\n", level == LOCI_LOG_WARN ? "warning: " : "", msg);
     else
@@ -251,7 +256,7 @@ int main(int argc, char **argv)
     catch_signals();
     status = parse_and_run(v, argc - 1, argv + 1, &o, &err);
     cli_clear_line();
-    if (status != LOCI_OK)
+    if (status != LOCI_OK && !(reported[0] && !strncmp(err.msg, reported, strlen(reported))))
         fprintf(stderr, "loci: %s\n", err.msg[0] ? err.msg : "an error without a message; please report it");
     if (fflush(stdout) != 0 && status == LOCI_OK) {
         fprintf(stderr, "loci: standard output: %s\n", strerror(errno));

@@ -181,7 +181,7 @@ loci_status loci_comparison_new(loci_comparison **out, loci_conf **confs, const 
     c->dir = loci_strdup(dir);
     c->metric = loci_strdup(loci_conf_str(c->arms[0].conf, -1, "compare", "metric"));
     LOCI_TRY(c->dir && c->metric ? LOCI_OK : no_memory(err));
-    c->lower_is_better = strcmp(c->metric, "accuracy") != 0;
+    c->lower_is_better = true; /* both losses */
     c->n_pairs = loci_pairs_n(c->n_arms);
     for (uint32_t i = 0; i < c->n_arms; i++) {
         c->arms[i].values = loci_alloc(c->n_seeds * sizeof(double));

@@ -166,7 +166,7 @@ static void unknown_key(check *k, const loci__item *it)
     else if (near)
         snprintf(tail, sizeof tail, "did you mean `%s`?", near);
     else
-        snprintf(tail, sizeof tail, "loci config --help-config %s lists all", it->at.section);
+        snprintf(tail, sizeof tail, "loci config --help-config=%s lists all", it->at.section);
     snprintf(line, sizeof line, "%.200s: unknown key `%s` in [%s], %s", it->origin, it->key, it->at.section, tail);
     unknown_name(k, line);
 }

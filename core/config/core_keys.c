@@ -82,8 +82,8 @@ static const loci_key memory_keys[] = {
 
 static const loci_key data_keys[] = {
     INT("seq_tok", "256", 1, 1 << 24, "Tokens of a training sequence."),
-    PATH("train", "Text to train on: a file or a folder of files."),
-    PATH("valid", "Text to validate on; empty is the end of the training text."),
+    PATH("train", "Text file to train on."),
+    PATH("valid", "Text file to validate on; empty is the end of the training text."),
     REAL("valid_fraction", "0.1", 0, 0.9, "Share of the training text kept for validation when there is no other."),
     BOOL("carry", "no", "Hand the state on from one sequence of a document to the next."),
 };
@@ -109,13 +109,13 @@ static const loci_key train_keys[] = {
     INT("log_every", "10", 0, BILLION, "Steps between log lines; 0 is only at the end."),
     INT("keep", "2", 1, 100000, "Checkpoints kept, the newest."),
     ENUM("on_nan", "stop", "stop|skip", "What to do when a loss or gradient is not finite."),
-    PATH("init", "Checkpoint or safetensors file to take the initial weights from."),
+    PATH("init", "Checkpoint folder to take the initial weights from."),
 };
 
 static const loci_key compare_keys[] = {
     STR("seeds", "3", "A number N: N seeds from run.seed on. A comma list: these seeds."),
     STR("vary", "", "section.key=a,b,c: an arm for each value."),
-    ENUM("metric", "valid_loss", "valid_loss|train_loss|accuracy", "What arms are compared by."),
+    ENUM("metric", "valid_loss", "valid_loss|train_loss", "What arms are compared by."),
     STR("tune", "", "section.key: a, b, c: values tried for each arm, on a seed of their own, before it is compared."),
     BOOL("baselines", "yes", "Report what trivial predictors reach."),
 };

@@ -92,6 +92,8 @@ loci_status loci_ops_check(const char *op, const char *name, const loci_tensor *
                          t->dtype.code, t->dtype.bits, type.code, type.bits);
     last = t->shape[t->ndim - 1];
     step = t->strides[t->ndim - 1];
+    if (loci_ops_elements(t) == 0)
+        return LOCI_OK;
     if (last > 1 && step != 1 && (out || step != 0))
         return loci_fail(err, LOCI_E_ARG, "%s: the last axis of %s has stride %lld; it must be %s", op, name,
                          (long long)step, out ? "1" : "1 or 0");
@@ -99,7 +101,7 @@ loci_status loci_ops_check(const char *op, const char *name, const loci_tensor *
         if (t->shape[i] > 1 && (t->strides[i] < 0 || (out && t->strides[i] == 0)))
             return loci_fail(err, LOCI_E_ARG, "%s: axis %d of %s has stride %lld, %s", op, i, name,
                              (long long)t->strides[i], t->strides[i] ? "which is negative" : "so it cannot be written");
-    if (!t->data && loci_ops_elements(t) > 0)
+    if (!t->data)
         return loci_fail(err, LOCI_E_ARG, "%s: %s has no data", op, name);
     return LOCI_OK;
 }

@@ -40,12 +40,13 @@ static loci_status plan(const loci_scan_io *io, const loci_shape *shape, loci_ne
     LOCI_TRY(loci_scan_rule(&j, io, err));
     if (shape->rows < 0 || shape->seq < 0 || shape->runs < 0 || shape->heads < 0 || shape->rows > INT32_MAX ||
         shape->seq > INT32_MAX || shape->runs > INT32_MAX || shape->heads > INT32_MAX)
-        return loci_fail(err, LOCI_E_ARG, "scan: %lld rows of %lld tokens, %lld runs, %lld heads: a size is not in 32 bits",
-                         (long long)shape->rows, (long long)shape->seq, (long long)shape->runs,
-                         (long long)shape->heads);
+        return loci_fail(
+            err, LOCI_E_ARG, "scan: %lld rows of %lld tokens, %lld runs, %lld heads: a size is not in 32 bits",
+            (long long)shape->rows, (long long)shape->seq, (long long)shape->runs, (long long)shape->heads);
     if (shape->acc.code != LOCI_FLOAT || (size != 4 && size != 8) || shape->dtype.code != shape->acc.code ||
         shape->dtype.bits != shape->acc.bits)
-        return loci_fail(err, LOCI_E_UNSUPPORTED, "scan: the cpu device scans f32, or f64, with state of the same type");
+        return loci_fail(err, LOCI_E_UNSUPPORTED,
+                         "scan: the cpu device scans f32, or f64, with state of the same type");
     j.B = shape->rows;
     j.T = shape->seq;
     j.H = j.scan == LOCI_SCAN_D ? 1 : shape->heads;

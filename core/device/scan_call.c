@@ -93,8 +93,14 @@ static loci_status see(book *k, scan_view *to, const char *name, const loci_tens
             return loci_fail(k->err, LOCI_E_ARG, "scan: %s is written and must not broadcast", name);
         empty = empty || t->shape[i] == 0;
         /* A state is seen as (state row, row, head, column), all else as (row, token, head, column). */
-        to->s[axes[0] == 's' ? (letter == 's' ? 0 : letter == 'e' ? 1 : letter == 'h' ? 2 : 3)
-                             : (letter == 'b' ? 0 : letter == 't' ? 1 : letter == 'h' ? 2 : 3)] = t->strides[i];
+        to->s[axes[0] == 's' ? (letter == 's'   ? 0
+                                : letter == 'e' ? 1
+                                : letter == 'h' ? 2
+                                                : 3)
+                             : (letter == 'b'   ? 0
+                                : letter == 't' ? 1
+                                : letter == 'h' ? 2
+                                                : 3)] = t->strides[i];
     }
     to->at = loci_ptr(t);
     if (!to->at && !empty)
@@ -118,7 +124,7 @@ static loci_status see_states(scan_job *j, const loci_scan_io *io, book *k)
             LOCI_TRY(see(k, &j->grad[i], names[2][i], io->state_grad ? &io->state_grad[i] : NULL, axes, how, true));
         else
             LOCI_TRY(see(k, &j->out[i], names[1][i], io->state_out ? &io->state_out[i] : NULL, axes,
-                         j->write || io->state_out ? how : MAY, true));
+                         j->write ? how : io->state_out ? LOOSE : MAY, true));
         if (j->out[i].at && j->out[i].at == j->in[i].at && j->write && j->save)
             return loci_fail(k->err, LOCI_E_ARG, "scan: state_out is state_in, which a backward would still need");
         if (!j->write && j->out[i].at == j->in[i].at)
@@ -137,11 +143,12 @@ static loci_status see_runs(scan_job *j, const loci_batch *batch, int64_t states
 
         if (r->row < 0 || r->row >= j->B || r->begin < 0 || r->len < 0 || (int64_t)r->begin + r->len > j->T ||
             r->state < 0 || r->state >= states || r->pos < 0)
-            return loci_fail(err, LOCI_E_ARG,
-                             "scan: run %u (row %d, tokens %d + %d, state %d, pos %lld) leaves %lld rows of %lld tokens "
-                             "or %lld states",
-                             (unsigned)i, (int)r->row, (int)r->begin, (int)r->len, (int)r->state, (long long)r->pos,
-                             (long long)j->B, (long long)j->T, (long long)states);
+            return loci_fail(
+                err, LOCI_E_ARG,
+                "scan: run %u (row %d, tokens %d + %d, state %d, pos %lld) leaves %lld rows of %lld tokens "
+                "or %lld states",
+                (unsigned)i, (int)r->row, (int)r->begin, (int)r->len, (int)r->state, (long long)r->pos, (long long)j->B,
+                (long long)j->T, (long long)states);
     }
     j->runs = batch->runs;
     j->n_runs = batch->n_runs;
@@ -248,6 +255,7 @@ loci_status loci_scan_sizes(scan_job *j, uint64_t slots, uint64_t size, scan_byt
     }
     return LOCI_OK;
 huge:
-    return loci_fail(err, LOCI_E_ARG, "scan: %lld rows of %lld tokens, %lld heads of %lld x %lld do not fit into memory",
+    return loci_fail(err, LOCI_E_ARG,
+                     "scan: %lld rows of %lld tokens, %lld heads of %lld x %lld do not fit into memory",
                      (long long)j->B, (long long)j->T, (long long)j->H, (long long)j->e, (long long)j->d);
 }

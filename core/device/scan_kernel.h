@@ -18,15 +18,18 @@
 #ifndef LOCI_CORE_DEVICE_SCAN_KERNEL_H
 #define LOCI_CORE_DEVICE_SCAN_KERNEL_H
 
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
 #include <loci/scan.h>
 #include <stdbool.h>
 
-#define SCAN_LANES 64   /* items in flight, at most                                     */
-#define SCAN_TOK 32     /* tokens of a segment of a token-by-token form                 */
-#define SCAN_READ_TOK 64 /* tokens of a segment of READ                                 */
+#define SCAN_LANES 64      /* items in flight, at most                                     */
+#define SCAN_TOK 32        /* tokens of a segment of a token-by-token form                 */
+#define SCAN_READ_TOK 64   /* tokens of a segment of READ                                 */
 #define SCAN_FROZEN_TOK 64 /* tokens of a segment of the frozen form, at most           */
-#define SCAN_BLOCK 256  /* channels of an item of D                                     */
-#define SCAN_STRIP 8    /* rows of the state that are replayed together                 */
+#define SCAN_BLOCK 256     /* channels of an item of D                                     */
+#define SCAN_STRIP 8       /* rows of the state that are replayed together                 */
 
 /* Element (b, t, h, c) of a tensor lies at[b s0 + t s1 + h s2 + c s3]. Of a state: (state row, row, head, column). */
 typedef struct scan_view {
@@ -42,8 +45,8 @@ typedef struct scan_job {
     double scale, c;
     const loci_run *runs;
     int64_t n_runs;
-    int64_t seg, chunk, nsub, cap; /* (2); cap: tokens that a segment of this call can have */
-    int64_t n_state, n_ck;         /* states of the recurrence, and how many a checkpoint holds */
+    int64_t seg, chunk, nsub, cap;      /* (2); cap: tokens that a segment of this call can have */
+    int64_t n_state, n_ck;              /* states of the recurrence, and how many a checkpoint holds */
     int64_t blocks, items, lanes, lane; /* items = n_runs x blocks; lane: elements of scratch per lane */
     scan_view q, k, v, g, u, w, alpha, eta, theta, y;
     scan_view dy, dq, dk, dv, dg, du, dw, dalpha, deta, dtheta;

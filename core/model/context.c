@@ -159,6 +159,19 @@ static loci_status add_path_item(void *arg, const char *item, loci_error *err)
     return loci_registry_path(arg, item, true, err);
 }
 
+/* [plugin.ID] file = PATH: that file, whatever the folders hold. */
+static void load_named_file(void *arg, const char *section, const char *key, const char *value, const char *origin)
+{
+    struct loading *l = arg;
+    loci_error err = LOCI_ERROR_INIT;
+
+    if (l->status != LOCI_OK || strncmp(section, "plugin.", 7) || strcmp(key, "file"))
+        return;
+    l->status = loci_registry_load_file(l->cx->registry, value, &err);
+    if (l->status != LOCI_OK)
+        loci_fail(l->err, l->status, "%s: %s", origin, err.msg);
+}
+
 static loci_status open_registry(loci_context *cx, const char *path_option, loci_error *err)
 {
     loci_status status = LOCI_OK;
@@ -275,6 +288,8 @@ loci_status loci_context_new(loci_context **out, loci_conf *conf, const char *pa
     cx->declare_error = (loci_error)LOCI_ERROR_INIT;
     fill_host(cx);
     LOCI_TRY(open_registry(cx, path_option, err));
+    LOCI_TRY(loci_conf_each(conf, load_named_file, &loading));
+    LOCI_TRY(loading.status);
     loci_conf_unknown_sections(conf, load_section, &loading);
     LOCI_TRY(loading.status);
     LOCI_TRY(loci_conf_check(conf, allow_unknown, err));

@@ -136,12 +136,14 @@ loci_status loci_folder_make(const char *path, loci_error *err)
         return loci_fail(err, LOCI_E_NOMEM, "%s: no memory to make it", path);
     for (char *at = part; status == LOCI_OK && *at;) {
         char kept;
+        int failed;
         at += strspn(at, "/");
         at += strcspn(at, "/");
         kept = *at;
         *at = '\0';
-        if (mkdir(part, 0777) != 0 && errno != EEXIST && (stat(part, &st) != 0 || !S_ISDIR(st.st_mode)))
-            status = loci_fail(err, LOCI_E_IO, "%s: folder %s cannot be made: %s", path, part, strerror(errno));
+        failed = mkdir(part, 0777) != 0 ? errno : 0;
+        if (failed && failed != EEXIST && (stat(part, &st) != 0 || !S_ISDIR(st.st_mode)))
+            status = loci_fail(err, LOCI_E_IO, "%s: folder %s cannot be made: %s", path, part, strerror(failed));
         *at = kept;
     }
     if (status == LOCI_OK && (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)))

@@ -41,7 +41,7 @@ static loci_status scan(const char *text, size_t n, unsigned depth, size_t items
     return LOCI_OK;
 }
 
-/* (3) */
+/* (4) */
 static void make_plain(char *s)
 {
     for (; *s; s++)

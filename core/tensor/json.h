@@ -4,7 +4,8 @@
  *
  *  (1) Nesting is measured before jansson sees the text: its reader recurses, and may not be led deep.
  *  (2) A repeated key is an error by name: readers disagree about which of the two counts.
- *  (3) A message never carries bytes of the file other than printable ASCII.
+ *  (3) jansson calls some failed allocations malformed text. So does loci_json_read then; nothing is lost or half-read.
+ *  (4) A message never carries bytes of the file other than printable ASCII.
  */
 #ifndef LOCI_CORE_TENSOR_JSON_H
 #define LOCI_CORE_TENSOR_JSON_H

@@ -199,10 +199,13 @@ loci_status loci__safetensors_read(loci_tensors *t, loci_error *err)
     n = n > LOCI_MAX_TENSORS ? LOCI_MAX_TENSORS + 1 : n;
     json_object_foreach(header, key, value) {
         const char *fault = loci__name_fault(key, strlen(key));
-        if (!fault && json_object_size(value) != 3) /* before any list is allocated that a small file could blow up */
-            fault = "an entry that is not an object of dtype, shape and data_offsets";
         if (fault) {
             status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: %s", t->path, fault);
+            goto out;
+        }
+        if (json_object_size(value) != 3) { /* before any list is allocated that a small file could blow up */
+            status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: tensor %s: its entry is not of dtype, shape and data_offsets",
+                               t->path, key);
             goto out;
         }
         names += strlen(key) + 1;
@@ -313,12 +316,12 @@ static loci_status make_head(char **out, size_t *out_n, const loci_named *const 
     }
     need = json_dumpb(root, NULL, 0, JSON_COMPACT);
     all = loci_align64(LEAD + need);
-    if (need == 0 || all - LEAD > LOCI_MAX_TENSOR_HEADER) {
+    if (all - LEAD > LOCI_MAX_TENSOR_HEADER) {
         status = loci_fail(err, LOCI_E_ARG, "%s: a header of %zu bytes for %u tensors, the limit is 16777216; use fewer "
                            "tensors to a file", path, need, n);
         goto out;
     }
-    if (!(*out = loci_alloc(all)) || json_dumpb(root, *out + LEAD, need, JSON_COMPACT) != need) {
+    if (need == 0 || !(*out = loci_alloc(all)) || json_dumpb(root, *out + LEAD, need, JSON_COMPACT) != need) {
         status = loci_fail(err, LOCI_E_NOMEM, "%s: no memory for a header of %zu bytes", path, need);
         goto out;
     }

@@ -179,7 +179,7 @@ typedef struct loci_exec {
 #define LOCI_SLOT_CACHE UINT32_C(8)    /* a state of rows appended through host->append; shape [-1, -2, ...]         */
 
 /* Copied by declare(). The host fills weight i from Philox keyed by (run seed, full name, element), so equal names get
- * equal values whatever else a model holds. Names say the role, [a-z0-9_.]+: `q.weight`, `M`. */
+ * equal values whatever else a model holds. Names say the role, [a-zA-Z0-9_.]+: `q.weight`, `M`. */
 typedef struct loci_slot {
     uint32_t struct_size, flags;
     const char *name;
@@ -492,7 +492,8 @@ struct loci_host {
     loci_status (*parallel_for)(const loci_exec *, int64_t n, int64_t grain, loci_task_fn, void *arg);
     const void *(*get_ext)(const loci_host *, loci_device, const char *id); /* NULL: the device has none */
 
-    /* Children. need and state_bytes in plan(); the rest in a run. A NULL child is never passed. */
+    /* Children. need and state_bytes in plan() and in a run, with the same answers; the rest in a run. A NULL child is
+     * never passed. */
     loci_status (*child_need)(const loci_child *, const loci_shape *, int32_t op, loci_need *, loci_error *);
     /* Bytes of one state block of the child; a multiple of 64. */
     uint64_t (*child_state_bytes)(const loci_child *, const loci_shape *);

@@ -282,7 +282,7 @@ static void include__that_fails_names_its_line_and_the_rest_is_read(void)
     CU_ASSERT_EQUAL(loci_conf_int(c, -1, "run", "seed"), 4);
     loci_error_clear(&ck_err);
     CU_ASSERT(loci_conf_check(c, false, &ck_err) == LOCI_E_CONFIG); /* include in a section is a key like any other */
-    STR_IS(ck_err.msg, "a.ini:6: unknown key `include` in [run], loci config --help-config run lists all");
+    STR_IS(ck_err.msg, "a.ini:6: unknown key `include` in [run], loci config --help-config=run lists all");
     loci_conf_free(c);
 }
 
@@ -428,9 +428,9 @@ static void check__suggests_the_nearest_name(void)
                                           "[compose.mac]?");
     CHECKS("[memory]\nchunk = 4\n", "t.ini:2: unknown key `chunk` in [memory], did you mean `chunk` in "
                                     "[memory.titans]?");
-    CHECKS("[train]\nfrobnicate = 4\n", "t.ini:2: unknown key `frobnicate` in [train], loci config --help-config train "
+    CHECKS("[train]\nfrobnicate = 4\n", "t.ini:2: unknown key `frobnicate` in [train], loci config --help-config=train "
                                         "lists all");
-    CHECKS("[run]\nq = 4\n", "t.ini:2: unknown key `q` in [run], loci config --help-config run lists all");
+    CHECKS("[run]\nq = 4\n", "t.ini:2: unknown key `q` in [run], loci config --help-config=run lists all");
     CHECKS("[tain]\nsteps = 4\nlr = 1\n", "t.ini:1: unknown section [tain], did you mean [train]?");
     CHECKS("[titans]\nchunk = 4\n", "t.ini:1: unknown section [titans], did you mean [memory.titans]?");
     CHECKS("[memory.titan]\nchunk = 4\n", "t.ini:1: unknown section [memory.titan], did you mean [memory.titans]?");
