@@ -358,8 +358,10 @@ typedef struct loci_blocks {
  *   cap(x) = softcap tanh(x / softcap) when softcap > 0, else x
  *   lse = log( sum over visible exp s  +  exp sink_h )        o = sum over visible exp(s - lse) z v
  *   z = keep / (1 - dropout), keep when philox4x32-10(counter {p_q, p_k, h, 0}, key)[0] >= dropout 2^32, where key is
- *   loci_random_key() of loci/random.h over (exec.seed, exec.step, ids[b], rng_stream)
- * A row with no visible key (and no sink) gives o = 0, lse = -inf and no gradient.
+ *   loci_random_key() of loci/random.h over (exec.seed, exec.step, ids[b], rng_stream); only under LOCI_X_TRAIN; without
+ *   ids every row counts as document 0
+ * A row with no visible key gives o = 0, lse = the sink (-inf without one) and no gradient but the sink's. With a block
+ * table S, where mask and bias have it, is the longest k_len.
  * Query head h uses key head h / (H/Hk) and value head h / (H/Hv). Bucket: T5's (Raffel et al. 2020).  */
 typedef struct loci_attn_desc {
     uint32_t struct_size;

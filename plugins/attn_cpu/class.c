@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The class attention/cpu: what it fits, how much scratch it plans, and its two entry points.
+ */
+#include <stdio.h>
+
+#include "tile.h"
+
+struct loci_module {
+    const loci_host *host;
+    const tile_ops *ops; /* of float */
+};
+
+static const struct {
+    uint64_t bit;
+    const char *name;
+} refused[] = {
+    {LOCI_A_SEGMENTS, "segments"}, {LOCI_A_MASK, "mask"},         {LOCI_A_BIAS, "bias"},
+    {LOCI_A_TABLE, "table"},       {LOCI_A_SOFTCAP, "softcap"},   {LOCI_A_SINK, "sink"},
+    {LOCI_A_DROPOUT, "dropout"},   {LOCI_A_PAGED, "block_table"}, {LOCI_A_BLOCKS, "blocks"},
+};
+#define SERVED (LOCI_A_WINDOW | LOCI_A_PREFIX | LOCI_A_POS | LOCI_A_LENGTHS | LOCI_A_SLOPES)
+
+static const char *refusal(uint64_t features)
+{
+    for (size_t n = 0; n < sizeof refused / sizeof *refused; n++)
+        if (features & refused[n].bit)
+            return refused[n].name;
+    return features & ~SERVED ? "a newer feature" : NULL;
+}
+
+static loci_status fit(const loci_host *host, const loci_config *config, const loci_shape *shape, loci_fit *out)
+{
+    const char *other = refusal(shape->features);
+
+    (void)host;
+    (void)config;
+    out->score = 0;
+    if (shape->device.type != LOCI_CPU)
+        snprintf(out->reason, sizeof out->reason, "cpu runs on the cpu only");
+    else if (shape->dtype.code != LOCI_FLOAT || (shape->dtype.bits != 32 && shape->dtype.bits != 64))
+        snprintf(out->reason, sizeof out->reason, "cpu serves f32 and f64; ref serves bf16");
+    else if (other)
+        snprintf(out->reason, sizeof out->reason, "%s is not served by cpu; ref serves it", other);
+    else if ((shape->k_heads && shape->heads % shape->k_heads) || (shape->v_heads && shape->heads % shape->v_heads))
+        snprintf(out->reason, sizeof out->reason, "%lld query heads are no multiple of %lld key and %lld value heads",
+                 (long long)shape->heads, (long long)shape->k_heads, (long long)shape->v_heads);
+    else {
+        out->score = 110;
+        snprintf(out->reason, sizeof out->reason, "tiles with online softmax, kernel %s",
+                 shape->dtype.bits == 64 ? attn_cpu_tile_f64.name : tile_pick()->name);
+    }
+    return LOCI_OK;
+}
+
+static loci_status create(const loci_host *host, const loci_config *config, const loci_site *site,
+                          const loci_shape *shape, loci_module **out, loci_error *err)
+{
+    loci_module *m = host->alloc(host, sizeof *m);
+
+    (void)config;
+    (void)site;
+    (void)shape;
+    if (!m)
+        return cpu_fail(err, LOCI_E_NOMEM, "no memory for a module of %zu bytes", sizeof *m);
+    m->host = host;
+    m->ops = tile_pick();
+    *out = m;
+    return LOCI_OK;
+}
+
+static void destroy(loci_module *m)
+{
+    if (m)
+        m->host->free(m->host, m);
+}
+
+static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
+{
+    cpu_call c = {.ops = shape->dtype.bits == 64 ? &attn_cpu_tile_f64 : m->ops,
+                  .B = shape->rows,
+                  .T = shape->seq,
+                  .S = shape->ctx,
+                  .H = shape->heads,
+                  .Hk = shape->k_heads,
+                  .Hv = shape->v_heads,
+                  .d = shape->dk,
+                  .e = shape->dv,
+                  .workers = m->host->workers(m->host)};
+    uint64_t bytes;
+
+    (void)op;
+    if (c.T > INT32_MAX || c.S > INT32_MAX || c.d > INT32_MAX || c.e > INT32_MAX)
+        return cpu_fail(err, LOCI_E_UNSUPPORTED, "%lld queries, %lld keys or widths %lld, %lld exceed 2^31-1",
+                        (long long)c.T, (long long)c.S, (long long)c.d, (long long)c.e);
+    bytes = cpu_call_cut(&c, (shape->flags & LOCI_X_SAVE) != 0);
+    if (bytes == UINT64_MAX)
+        return cpu_fail(err, LOCI_E_UNSUPPORTED, "scratch for %lld keys of %lld heads exceeds 2^64 bytes",
+                        (long long)c.S, (long long)c.H);
+    need->scratch = need->scratch > bytes ? need->scratch : bytes;
+    return LOCI_OK;
+}
+
+static loci_status forward(loci_module *m, const loci_exec *exec, const loci_attn_io *io, loci_error *err)
+{
+    const tile_ops *ops = io->q && io->q->dtype.bits == 64 ? &attn_cpu_tile_f64 : m->ops;
+    cpu_call c;
+    loci_status s = cpu_call_read(&c, ops, exec, io, 0, err);
+
+    return s ? s : cpu_forward(&c);
+}
+
+static loci_status backward(loci_module *m, const loci_exec *exec, const loci_attn_io *io, loci_error *err)
+{
+    const tile_ops *ops = io->q && io->q->dtype.bits == 64 ? &attn_cpu_tile_f64 : m->ops;
+    cpu_call c;
+    loci_status s = cpu_call_read(&c, ops, exec, io, 1, err);
+
+    return s ? s : cpu_backward(&c);
+}
+
+static const loci_attention iface = {sizeof iface, 0, forward, backward};
+
+const loci_class loci_attn_cpu_class = {
+    .struct_size = sizeof(loci_class),
+    .id = "cpu",
+    .kind = LOCI_KIND_ATTENTION,
+    .version = "1.0",
+    .summary = "softmax attention in tiles, vectorised: the one to use on a CPU",
+    .doc =
+        "Online softmax over tiles of queries and keys, memory O(T + S); a backward recomputes the weights from lse.\n"
+        "Serves causal, offset, windows, prefix, positions, lengths, slopes and grouped heads, in f32 and f64.\n"
+        "4 T S d operations a head forward, 10 backward. Dao 2023, algorithms 1 and 2, with queries in the lanes.",
+    .caps = LOCI_CAP_BACKWARD | LOCI_CAP_CAUSAL,
+    .fit = fit,
+    .create = create,
+    .destroy = destroy,
+    .plan = plan,
+    .iface = &iface,
+};

@@ -1,0 +1,41 @@
+# plugins/attn_cpu: the kernels are one text (tile.tmpl), compiled per element type and instruction set (tile.inc), each
+# with the flags of its set in a library of its own.
+%C%_cpu_cppflags = $(PLUGIN_CPPFLAGS)
+%C%_cpu_tiles = %D%/libtile.la
+noinst_LTLIBRARIES += %D%/libattn_cpu.la %D%/libtile.la
+%C%_libtile_la_SOURCES = %D%/tile_f32.c %D%/tile_f64.c %D%/tile.h %D%/tile.inc
+%C%_libtile_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+%C%_libtile_la_CFLAGS = $(KERNEL_CFLAGS) -fvisibility=hidden
+if HAVE_AVX2
+%C%_cpu_cppflags += -DCPU_HAVE_AVX2=1
+%C%_cpu_tiles += %D%/libtile_avx2.la
+noinst_LTLIBRARIES += %D%/libtile_avx2.la
+%C%_libtile_avx2_la_SOURCES = %D%/tile_f32_avx2.c
+%C%_libtile_avx2_la_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DCPU_HAVE_AVX2=1
+%C%_libtile_avx2_la_CFLAGS = $(KERNEL_CFLAGS) $(AVX2_CFLAGS) -fvisibility=hidden
+endif
+if HAVE_AVX512
+%C%_cpu_cppflags += -DCPU_HAVE_AVX512=1
+%C%_cpu_tiles += %D%/libtile_avx512.la
+noinst_LTLIBRARIES += %D%/libtile_avx512.la
+%C%_libtile_avx512_la_SOURCES = %D%/tile_f32_avx512.c
+%C%_libtile_avx512_la_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DCPU_HAVE_AVX512=1
+%C%_libtile_avx512_la_CFLAGS = $(KERNEL_CFLAGS) $(AVX512_CFLAGS) -fvisibility=hidden
+endif
+
+%C%_libattn_cpu_la_SOURCES = %D%/class.c %D%/call.c %D%/run.c %D%/pick.c
+%C%_libattn_cpu_la_CPPFLAGS = $(%C%_cpu_cppflags)
+%C%_libattn_cpu_la_CFLAGS = $(PLUGIN_CFLAGS)
+%C%_libattn_cpu_la_LIBADD = $(%C%_cpu_tiles)
+
+plugin_LTLIBRARIES += %D%/attn_cpu.la
+%C%_attn_cpu_la_SOURCES = %D%/plugin.c
+%C%_attn_cpu_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+%C%_attn_cpu_la_CFLAGS = $(PLUGIN_CFLAGS)
+%C%_attn_cpu_la_LDFLAGS = $(PLUGIN_LDFLAGS)
+%C%_attn_cpu_la_LIBADD = %D%/libattn_cpu.la -lm
+EXTRA_DIST += %D%/README.md %D%/tile.tmpl %D%/tile_vec.tmpl
+
+check_PROGRAMS += %D%/test_attn_cpu
+%C%_test_attn_cpu_SOURCES = %D%/test_attn_cpu.c
+%C%_test_attn_cpu_LDADD = %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm

@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * attention/cpu against attention/ref: the same numbers in double; in float an error of at most twice that of ref plus
+ * 4 ulp, both judged by ref in double, for every kernel this machine runs, at lengths around every tile and vector.
+ */
+#include <float.h>
+
+#include "../attn_ref/attn_cases.h"
+
+extern const loci_class loci_attn_ref_class, loci_attn_cpu_class;
+
+static const char *const levels[] = {"ref", "avx2", "avx512"};
+
+enum { FLAT, PEAKED, HUGE_ONE, EQUAL, SUBNORMAL, MASKED, N_FAMILIES };
+static const char *const families[] = {"flat", "peaked", "one huge", "all equal", "subnormal", "masked rows"};
+
+static void shape_family(attn_prob *p, int family)
+{
+    int64_t nq = p->B * p->T * p->H * p->d, nk = p->B * p->S * p->Hk * p->d;
+
+    for (int64_t i = 0; i < nq; i++)
+        p->q[i] = family == FLAT        ? p->q[i] * 0.015625
+                  : family == PEAKED    ? p->q[i] * 8
+                  : family == EQUAL     ? 0.5
+                  : family == SUBNORMAL ? (float)(p->q[i] * 1e-39)
+                                        : p->q[i];
+    for (int64_t i = 0; family == EQUAL && i < nk; i++)
+        p->k[i] = 0.25;
+    if (family == HUGE_ONE && nq && nk)
+        p->k[nk / 2] = 300;
+    if (family == MASKED && p->T) { /* bottom-right of more queries than keys sees nothing; a short row, too */
+        p->a.causal = 1;
+        p->a.offset = -p->T / 2;
+        p->q_len = attn_ints(p->B, (int32_t)p->T, 0);
+        p->q_len[0] = (int32_t)(p->T - p->T / 4);
+        p->k_len = attn_ints(p->B, (int32_t)p->S, 0);
+        p->k_len[p->B - 1] = (int32_t)(p->S - p->S / 3);
+    }
+}
+
+/* Largest difference; -inf agrees with -inf only. */
+static double worst(const double *got, const double *want, int64_t n, double *peak)
+{
+    double most = 0;
+
+    *peak = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (isinf(want[i]) || isinf(got[i]) || isnan(got[i])) {
+            if (want[i] != got[i])
+                return INFINITY;
+            continue;
+        }
+        most = fmax(most, fabs(got[i] - want[i]));
+        *peak = fmax(*peak, fabs(want[i]));
+    }
+    return most;
+}
+
+/* Sum of squared differences; infinite unless infinities and NaN agree. want NULL: of got itself. */
+static double squares(const double *got, const double *want, int64_t n)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        double w = want ? want[i] : 0;
+
+        if (isinf(got[i]) || isinf(w) || isnan(got[i])) {
+            if (want && got[i] != w)
+                return INFINITY;
+        } else
+            sum += (got[i] - w) * (got[i] - w);
+    }
+    return sum;
+}
+
+typedef struct result {
+    const char *name;
+    size_t at; /* in attn_out */
+    int64_t n;
+} result;
+
+static int results(const attn_prob *p, result *r)
+{
+    const result all[] = {
+        {"o", offsetof(attn_out, o), p->B * p->T * p->H * p->e},
+        {"lse", offsetof(attn_out, lse), p->B * p->H * p->T},
+        {"dq", offsetof(attn_out, dq), p->B * p->T * p->H * p->d},
+        {"dk", offsetof(attn_out, dk), p->B * p->S * p->Hk * p->d},
+        {"dv", offsetof(attn_out, dv), p->B * p->S * p->Hv * p->e},
+        {"dslopes", offsetof(attn_out, dslopes), p->H},
+    };
+
+    memcpy(r, all, sizeof all);
+    return p->slopes ? 6 : 5;
+}
+
+static const double *get(const attn_out *o, const result *r)
+{
+    return *(double *const *)((const char *)o + r->at);
+}
+
+/* The squares of many cases, so that no case is judged by the luck of a single rounding. */
+typedef struct pool {
+    double cpu[3][6], ref[6], want[6];
+} pool;
+
+static void add_float(pool *all, const attn_prob *p, int odd)
+{
+    attn_out *d = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd'});
+    attn_out *ref = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'f'});
+    result r[6];
+    int n = results(p, r);
+
+    for (int i = 0; d && ref && i < n; i++) {
+        all->ref[i] += squares(get(ref, r + i), get(d, r + i), r[i].n);
+        all->want[i] += squares(get(d, r + i), NULL, r[i].n);
+    }
+    for (int level = 0; d && ref && level < 3; level++) {
+        attn_out *cpu;
+
+        setenv("LOCI_CPU", levels[level], 1);
+        cpu = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'f', .odd = odd});
+        for (int i = 0; cpu && i < n; i++) {
+            double sum = squares(get(cpu, r + i), get(d, r + i), r[i].n);
+
+            CK_TRUE(sum < INFINITY, "%s, T %d S %d d %d e %d: %s has an infinity or NaN of its own", levels[level],
+                    (int)p->T, (int)p->S, (int)p->d, (int)p->e, r[i].name);
+            all->cpu[level][i] += sum;
+        }
+    }
+    unsetenv("LOCI_CPU");
+}
+
+static void judge(const pool *all, const char *what)
+{
+    static const char *const names[] = {"o", "lse", "dq", "dk", "dv", "dslopes"};
+
+    for (int level = 0; level < 3; level++)
+        for (int i = 0; i < 6; i++) {
+            double limit = 2 * sqrt(all->ref[i]) + 4 * (double)FLT_EPSILON * sqrt(all->want[i]) + (double)FLT_MIN;
+
+            CK_TRUE(sqrt(all->cpu[level][i]) <= limit, "%s, %s: %s errs by %g, ref by %g, limit %g", what,
+                    levels[level], names[i], sqrt(all->cpu[level][i]), sqrt(all->ref[i]), limit);
+        }
+}
+
+static void check_double(const attn_prob *p, int odd, const char *what)
+{
+    attn_out *ref = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd'});
+    attn_out *cpu = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'd', .odd = odd});
+    result r[6];
+    int n = results(p, r);
+
+    for (int i = 0; ref && cpu && i < n; i++) {
+        double peak, err = worst(get(cpu, r + i), get(ref, r + i), r[i].n, &peak);
+
+        CK_TRUE(err <= 3e-13 * peak + 1e-300, "%s: %s differs by %g of %g", what, r[i].name, err, peak);
+    }
+}
+
+static void cpu__float_errs_at_most_twice_as_much_as_ref(void)
+{
+    static const int64_t size[][8] = {
+        {2, 48, 48, 4, 2, 2, 16, 16}, {1, 50, 131, 2, 2, 1, 33, 17}, {2, 17, 9, 2, 1, 2, 5, 7},
+        {1, 1, 140, 4, 1, 1, 32, 32}, {1, 97, 97, 1, 1, 1, 64, 64},
+    };
+
+    for (int family = 0; family < N_FAMILIES; family++) {
+        pool all = {{{0}}, {0}, {0}};
+
+        for (int n = 0; n < 5; n++) {
+            const int64_t *s = size[n];
+            attn_prob *p = attn_new(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]);
+
+            p->a.causal = n % 2;
+            p->slopes = n == 2 ? attn_real(p->H, 0.1) : NULL;
+            shape_family(p, family);
+            add_float(&all, p, n % 2);
+            attn_done();
+        }
+        judge(&all, families[family]);
+    }
+}
+
+static void cpu__every_length_and_width_has_its_tail(void)
+{
+    static const int64_t lengths[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 65, 96, 127, 128, 129, 257};
+    static const int64_t widths[] = {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 48, 65};
+
+    pool all = {{{0}}, {0}, {0}};
+
+    for (int n = 0; n < 20; n++) {
+        attn_prob *p = attn_new(1, lengths[n], lengths[(n + 7) % 20], 2, 1, 2, 8, 4);
+
+        p->a.causal = n % 3 > 0;
+        add_float(&all, p, n % 2);
+        check_double(p, n % 2, "length");
+        attn_done();
+    }
+    for (int n = 0; n < 14; n++) {
+        attn_prob *p = attn_new(1, 19, 21, 1, 1, 1, widths[n], widths[(n + 5) % 14]);
+
+        p->a.causal = 1;
+        add_float(&all, p, n % 2);
+        check_double(p, n % 2, "width");
+        attn_done();
+    }
+    judge(&all, "lengths and widths");
+}
+
+/* Feature n of what cpu serves. */
+static void feature(attn_prob *p, int n)
+{
+    switch (n) {
+    case 0:
+        p->a.causal = 1;
+        break;
+    case 1:
+        p->a.window_left = (int64_t)(ck_bits() % 40);
+        break;
+    case 2:
+        p->a.window_right = (int64_t)(ck_bits() % 40);
+        break;
+    case 3:
+        p->a.prefix = (int64_t)(ck_bits() % 21);
+        break;
+    case 4: /* a ring that has wrapped, with some keys at -1 */
+        p->k_pos = attn_ints(p->B * p->S, 0, 0);
+        for (int64_t j = 0; j < p->B * p->S; j++)
+            p->k_pos[j] = j % p->S == 2 ? -1 : (int32_t)((j + p->S / 3) % p->S);
+        break;
+    case 5:
+        p->q_pos = attn_ints(p->B * p->T, 0, 0);
+        for (int64_t i = 0; i < p->B * p->T; i++)
+            p->q_pos[i] = (int32_t)(ck_bits() % (uint64_t)(p->S + 5));
+        break;
+    case 6:
+        p->q_len = attn_ints(p->B, 0, 0);
+        p->k_len = attn_ints(p->B, 0, 0);
+        for (int64_t b = 0; b < p->B; b++) {
+            p->q_len[b] = (int32_t)(ck_bits() % (uint64_t)(p->T + 1));
+            p->k_len[b] = (int32_t)(ck_bits() % (uint64_t)(p->S + 1));
+        }
+        break;
+    case 7:
+        p->slopes = attn_real(p->H, 0.1);
+        break;
+    default:
+        p->a.offset = (int64_t)(ck_bits() % 60) - 20;
+        break;
+    }
+}
+
+static void cpu__each_feature_and_their_combinations_equal_ref(void)
+{
+    static const int64_t heads[][3] = {{1, 1, 1}, {4, 2, 2}, {4, 4, 1}, {6, 2, 3}, {4, 1, 2}, {6, 6, 6}};
+    pool all = {{{0}}, {0}, {0}};
+
+    for (int n = 0; n < 9 + 120; n++) {
+        const int64_t *H = heads[ck_bits() % 6];
+        int64_t T = 1 + (int64_t)(ck_bits() % (n % 4 ? 30 : 150)), S = 1 + (int64_t)(ck_bits() % (n % 4 ? 60 : 300));
+        attn_prob *p = attn_new(1 + (int64_t)(ck_bits() % 3), T, S, H[0], H[1], H[2], 1 + (int64_t)(ck_bits() % 20),
+                                1 + (int64_t)(ck_bits() % 20));
+        char what[40];
+
+        for (int f = 0; f < 9; f++)
+            if (n < 9 ? f == n : ck_rand() < 0.35)
+                feature(p, f);
+        if (n % 5 == 0)
+            p->d_lse = NULL;
+        snprintf(what, sizeof what, "combination %d", n);
+        check_double(p, n % 2, what);
+        if (n % 3 == 0)
+            add_float(&all, p, n % 2);
+        attn_done();
+    }
+    judge(&all, "combinations");
+}
+
+static void cpu__far_positions_equal_ref(void)
+{
+    attn_prob *p = attn_new(1, 20, 40, 2, 2, 2, 4, 4);
+    pool all = {{{0}}, {0}, {0}};
+
+    p->a.causal = 1;
+    p->a.offset = 2000000010;
+    p->a.window_left = 25;
+    p->slopes = attn_real(2, 0.1);
+    p->k_pos = attn_ints(40, 2000000000, 1);
+    check_double(p, 0, "far");
+    add_float(&all, p, 0);
+    judge(&all, "far positions");
+    p->a.offset = INT64_C(1) << 40; /* sees nothing */
+    check_double(p, 0, "further");
+    attn_done();
+}
+
+static void cpu__empty_sizes_are_served(void)
+{
+    static const int64_t size[][5] = {
+        {0, 4, 4, 4, 4}, {2, 0, 4, 4, 4}, {2, 4, 0, 4, 4}, {2, 4, 4, 0, 4}, {2, 4, 4, 4, 0}};
+    pool all = {{{0}}, {0}, {0}};
+
+    for (int n = 0; n < 5; n++) {
+        attn_prob *p = attn_new(size[n][0], size[n][1], size[n][2], 2, 1, 2, size[n][3], size[n][4]);
+
+        p->slopes = attn_real(2, 1);
+        check_double(p, 0, "empty");
+        add_float(&all, p, 0);
+        attn_done();
+    }
+    judge(&all, "empty sizes");
+}
+
+static void cpu__threads_do_not_change_a_bit(void)
+{
+    /* One group of heads: with two or more workers the backward is split in two passes. */
+    static const int64_t size[][8] = {
+        {1, 150, 300, 2, 1, 1, 16, 9}, {2, 100, 100, 4, 2, 4, 8, 8}, {1, 1, 500, 2, 2, 2, 8, 8}};
+
+    for (int n = 0; n < 3; n++) {
+        const int64_t *s = size[n];
+        attn_prob *p = attn_new(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]);
+        attn_out *first = NULL;
+        result r[6];
+
+        p->a.causal = 1;
+        p->slopes = attn_real(p->H, 0.1);
+        for (int threads = 1; threads <= 4; threads *= 2) {
+            struct ck_host h;
+            attn_out *o;
+
+            CK_OK(ck_host_open(&h, threads, &ck_err));
+            o = attn_run(&h, &loci_attn_cpu_class, p, (attn_how){.dtype = 'f'});
+            ck_host_close(&h);
+            first = first ? first : o;
+            for (int i = 0; o && i < results(p, r); i++)
+                CK_TRUE(memcmp(get(o, r + i), get(first, r + i), (size_t)r[i].n * sizeof(double)) == 0,
+                        "%s differs with %d threads", r[i].name, threads);
+        }
+        attn_done();
+    }
+}
+
+static void cpu__a_token_changes_nothing_before_it(void)
+{
+    attn_prob *p = attn_new(1, 100, 100, 2, 1, 1, 16, 16);
+    attn_out *was, *is;
+
+    p->a.causal = 1;
+    was = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'f', .forward_only = 1});
+    for (int64_t x = 0; x < 16; x++)
+        p->k[60 * 16 + x] = p->v[60 * 16 + x] = 50;
+    is = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'f', .forward_only = 1});
+    CU_ASSERT(memcmp(was->o, is->o, 60 * 32 * sizeof(double)) == 0);
+    CU_ASSERT(memcmp(was->o + 60 * 32, is->o + 60 * 32, 32 * sizeof(double)) != 0);
+    attn_done();
+}
+
+static void cpu__row_does_not_depend_on_its_batch(void)
+{
+    attn_prob *p = attn_new(3, 60, 60, 2, 2, 2, 8, 8), *one = attn_keep(sizeof *one);
+    attn_out *all, *alone;
+
+    p->a.causal = 1;
+    *one = *p;
+    one->B = 1;
+    one->q += 60 * 16;
+    one->k += 60 * 16;
+    one->v += 60 * 16;
+    one->d_o += 60 * 16;
+    one->d_lse += 60 * 2;
+    all = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'f'});
+    alone = attn_run(attn_host(), &loci_attn_cpu_class, one, (attn_how){.dtype = 'f'});
+    CU_ASSERT(memcmp(all->o + 60 * 16, alone->o, 60 * 16 * sizeof(double)) == 0 &&
+              memcmp(all->dk + 60 * 16, alone->dk, 60 * 16 * sizeof(double)) == 0);
+    attn_done();
+}
+
+static void cpu__gradients_add(void)
+{
+    attn_prob *p = attn_new(2, 20, 30, 4, 2, 2, 5, 6);
+    attn_out *zero, *two;
+    result r[6];
+
+    p->slopes = attn_real(4, 0.1);
+    zero = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'd'});
+    two = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'd', .base = 2});
+    for (int i = 2; i < results(p, r); i++)
+        for (int64_t n = 0; n < r[i].n; n++)
+            CU_ASSERT_DOUBLE_EQUAL(get(two, r + i)[n], 2 + get(zero, r + i)[n], 1e-13);
+    attn_done();
+}
+
+static void cpu__backward_takes_the_lse_of_a_larger_key_set(void)
+{
+    attn_prob *p = attn_new(1, 40, 90, 2, 1, 1, 8, 8), *part;
+    double *dq = attn_real(40 * 16, 0);
+    attn_out *all, *o;
+
+    p->a.causal = 1;
+    all = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'd'});
+    for (int n = 0; n < 2; n++) {
+        int64_t from = n ? 37 : 0, len = n ? 53 : 37;
+
+        part = attn_keep(sizeof *part);
+        *part = *p;
+        part->S = len;
+        part->k += from * 8;
+        part->v += from * 8;
+        part->k_pos = attn_ints(len, (int32_t)from, 1);
+        o = attn_run(attn_host(), &loci_attn_cpu_class, part, (attn_how){.dtype = 'd', .given = all});
+        CU_ASSERT(ck_rms(o->dk, all->dk + from * 8, (size_t)len * 8) < 1e-13);
+        for (int x = 0; x < 40 * 16; x++)
+            dq[x] += o->dq[x];
+    }
+    CU_ASSERT(ck_rms(dq, all->dq, 40 * 16) < 1e-13);
+    attn_done();
+}
+
+static void cpu__decoding_one_by_one_equals_one_call(void)
+{
+    attn_prob *p = attn_new(1, 70, 70, 4, 2, 2, 8, 8);
+    attn_out *all, *o;
+
+    p->a.causal = 1;
+    p->a.window_left = 30;
+    all = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'f', .forward_only = 1});
+    for (int64_t t = 0; t < 70; t++) {
+        attn_prob *q = attn_keep(sizeof *q);
+
+        *q = *p;
+        q->T = 1;
+        q->q += t * 32;
+        q->a.offset = t;
+        q->k_len = attn_ints(1, (int32_t)t + 1, 0);
+        o = attn_run(attn_host(), &loci_attn_cpu_class, q, (attn_how){.dtype = 'f', .forward_only = 1});
+        CU_ASSERT(o && ck_rms(o->o, all->o + t * 32, 32) < 1e-6);
+    }
+    attn_done();
+}
+
+static void cpu__an_undefined_key_that_is_seen_is_not_hidden(void)
+{
+    attn_prob *p = attn_new(1, 60, 60, 1, 1, 1, 4, 4);
+    attn_out *o;
+
+    p->a.causal = 1;
+    p->k[40 * 4] = NAN;
+    o = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'f', .forward_only = 1});
+    for (int64_t i = 0; o && i < 60; i++)
+        CU_ASSERT(isnan(o->o[i * 4]) == (i >= 40) && isnan(o->lse[i]) == (i >= 40));
+    attn_done();
+}
+
+/* Scores 0 and x, values 0 and 1: o = e^x / (1 + e^x). */
+static void cpu__exponential_is_good_to_three_units_in_the_last_place(void)
+{
+    for (int level = 0; level < 4; level++) { /* the fourth is double */
+        attn_prob *p = attn_new(1, 2000, 2, 1, 1, 1, 1, 1);
+        double unit = level == 3 ? DBL_EPSILON : (double)FLT_EPSILON, most = 0;
+        attn_out *o;
+
+        p->a.scale = 1;
+        p->k[0] = p->v[0] = 0;
+        p->k[1] = p->v[1] = 1;
+        for (int64_t i = 0; i < p->T; i++)
+            p->q[i] = (float)(-(level == 3 ? 700.0 : 87.0) * (double)i / (double)p->T);
+        setenv("LOCI_CPU", levels[level % 3], 1);
+        o = attn_run(attn_host(), &loci_attn_cpu_class, p,
+                     (attn_how){.dtype = level == 3 ? 'd' : 'f', .forward_only = 1});
+        for (int64_t i = 0; o && i < p->T; i++)
+            most = fmax(most, fabs(o->o[i] / (exp(p->q[i]) / (1 + exp(p->q[i]))) - 1));
+        CK_TRUE(o && most < 3 * unit, "%s: off by %.2f units", level == 3 ? "double" : levels[level], most / unit);
+        attn_done();
+    }
+    unsetenv("LOCI_CPU");
+}
+
+static void cpu__memory_does_not_grow_with_the_square(void)
+{
+    attn_prob *p = attn_new(1, 1, 1, 1, 1, 1, 64, 64);
+    attn_out *o = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'f', .forward_only = 1});
+    attn_prob *q = attn_new(1, 700, 700, 1, 1, 1, 64, 64);
+    attn_out *l = attn_run(attn_host(), &loci_attn_cpu_class, q, (attn_how){.dtype = 'f', .forward_only = 1});
+
+    CK_TRUE(o && l && l->scratch == o->scratch, "a forward of 700 needs %llu bytes, of 1 %llu",
+            (unsigned long long)l->scratch, (unsigned long long)o->scratch);
+    attn_done();
+}
+
+static void cpu__declines_by_name(void)
+{
+    static const struct {
+        uint64_t bit;
+        const char *name;
+    } other[] = {{LOCI_A_SOFTCAP, "softcap"},  {LOCI_A_BIAS, "bias"},         {LOCI_A_MASK, "mask"},
+                 {LOCI_A_SINK, "sink"},        {LOCI_A_DROPOUT, "dropout"},   {LOCI_A_TABLE, "table"},
+                 {LOCI_A_BLOCKS, "blocks"},    {LOCI_A_PAGED, "block_table"}, {LOCI_A_SEGMENTS, "segments"},
+                 {LOCI_A_BLOCKS << 1, "newer"}};
+    attn_prob *p = attn_new(1, 3, 3, 1, 1, 1, 2, 2);
+
+    for (size_t n = 0; n < sizeof other / sizeof *other; n++) {
+        loci_shape shape = {.struct_size = sizeof shape,
+                            .heads = 2,
+                            .k_heads = 1,
+                            .v_heads = 1,
+                            .dtype = {LOCI_FLOAT, 32, 1},
+                            .device = {LOCI_CPU, 0}};
+        loci_fit fit = {.struct_size = sizeof fit};
+
+        CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
+        CU_ASSERT(fit.score == 110);
+        shape.features = other[n].bit | LOCI_A_WINDOW;
+        CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
+        CK_TRUE(fit.score == 0 && strstr(fit.reason, other[n].name), "%d: %s", fit.score, fit.reason);
+        shape.features = 0;
+        shape.dtype = (loci_dtype){LOCI_BFLOAT, 16, 1};
+        CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
+        CU_ASSERT(fit.score == 0);
+    }
+    p->a.softcap = 2; /* and a call that asks all the same fails */
+    attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'f', .refused = 1});
+    CK_TRUE(strstr(ck_err.msg, "softcap") != NULL, "%s", ck_err.msg);
+    attn_done();
+}
+
+#define TESTS(X) \
+    X(cpu__float_errs_at_most_twice_as_much_as_ref) \
+    X(cpu__every_length_and_width_has_its_tail) \
+    X(cpu__each_feature_and_their_combinations_equal_ref) \
+    X(cpu__far_positions_equal_ref) \
+    X(cpu__empty_sizes_are_served) \
+    X(cpu__threads_do_not_change_a_bit) \
+    X(cpu__a_token_changes_nothing_before_it) \
+    X(cpu__row_does_not_depend_on_its_batch) \
+    X(cpu__gradients_add) \
+    X(cpu__backward_takes_the_lse_of_a_larger_key_set) \
+    X(cpu__decoding_one_by_one_equals_one_call) \
+    X(cpu__an_undefined_key_that_is_seen_is_not_hidden) \
+    X(cpu__exponential_is_good_to_three_units_in_the_last_place) \
+    X(cpu__memory_does_not_grow_with_the_square) \
+    X(cpu__declines_by_name)
+CK_MAIN("attn_cpu", TESTS)

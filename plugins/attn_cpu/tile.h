@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The contract between attn_cpu's framework (call.c, run.c) and its kernels (tile.tmpl, compiled once per entry of
+ * tile.inc). The framework checks, cuts the work and sums up; a kernel computes one tile of queries against keys.
+ *
+ * A worker has a *room*, private memory whose layout only the kernel knows. Rows of accumulators (dk and dv of the keys
+ * of a task) are padded to `pad` elements so that a kernel can write whole vectors.
+ */
+#ifndef ATTN_CPU_TILE_H
+#define ATTN_CPU_TILE_H
+
+#include <loci/plugin.h>
+
+/* Set by the build: the files of that instruction set are compiled. */
+#ifndef CPU_HAVE_AVX2
+#define CPU_HAVE_AVX2 0
+#endif
+#ifndef CPU_HAVE_AVX512
+#define CPU_HAVE_AVX512 0
+#endif
+
+extern const loci_class loci_attn_cpu_class;
+
+#define TILE_KEYS 128 /* keys a kernel works on at once; the split backward gives a task so many */
+#define TILE_GROUP 8  /* keys that are skipped, taken whole or masked together  */
+
+struct tile_ops;
+
+/* One call, checked and unpacked. Strides in elements. */
+typedef struct cpu_call {
+    const loci_exec *exec;
+    const loci_attn_io *io;
+    const loci_attn_desc *desc;
+    const struct tile_ops *ops;
+    int64_t B, T, S, H, Hk, Hv, d, e;
+    int64_t groups; /* sets of heads that share no key and no value head: gcd(Hk, Hv)  */
+    int64_t wide;   /* queries in a tile: 1, 2 or 3 vectors                            */
+    int64_t tiles;  /* of a head                                                       */
+    uint32_t workers;
+    char *rooms, *accs;
+    uint64_t room_bytes, acc_bytes; /* of one worker */
+    void *part;                     /* [B,H,tiles] of dslopes; NULL when not wanted */
+} cpu_call;
+
+/* What a backward of a tile adds to. */
+typedef struct tile_back {
+    int64_t first, last; /* keys of the task */
+    void *dk, *dv;       /* [last - first up to a multiple of 8, pad]: d(k), d(v); NULL: not wanted */
+    int dq, dslope;      /* add to io->dq; store to call.part                                       */
+} tile_back;
+
+typedef struct tile_ops {
+    const char *name;
+    int level;     /* CPU_* it needs          */
+    int64_t lanes; /* queries in a vector     */
+    uint64_t real; /* bytes of an element     */
+    uint64_t (*room_bytes)(int64_t d, int64_t e);
+    int64_t (*pad)(int64_t width);
+    void (*forward)(const cpu_call *, char *room, int64_t b, int64_t h, int64_t tile);
+    void (*backward)(const cpu_call *, char *room, int64_t b, int64_t h, int64_t tile, const tile_back *);
+    /* to[b, first .. last-1, h] += factor rows of acc */
+    void (*add)(loci_tensor *to, int64_t b, int64_t first, int64_t last, int64_t h, const void *acc, double factor);
+} tile_ops;
+
+#define CPU_REF 0
+#define CPU_AVX2 1
+#define CPU_AVX512 2
+
+#define TILE(name, level) extern const tile_ops attn_cpu_tile_##name;
+#include "tile.inc"
+#undef TILE
+extern const tile_ops attn_cpu_tile_f64;
+
+/* The fastest float kernel of this machine, capped by the environment's LOCI_CPU. */
+const tile_ops *tile_pick(void);
+
+loci_status cpu_fail(loci_error *err, loci_status code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+loci_status cpu_call_read(cpu_call *c, const tile_ops *ops, const loci_exec *exec, const loci_attn_io *io, int backward,
+                          loci_error *err);
+/* Sizes that follow from B .. e, workers and ops. Returns the bytes of scratch. */
+uint64_t cpu_call_cut(cpu_call *c, int backward);
+/* One task per (b, group) instead of two passes. */
+int cpu_call_fused(const cpu_call *c);
+loci_status cpu_forward(cpu_call *c);
+loci_status cpu_backward(cpu_call *c);
+
+#endif
