@@ -7,6 +7,7 @@
  */
 #include "core/device/scan_call.h"
 #include "core/base/base.h"
+#include <stddef.h>
 #include <string.h>
 
 #define WIDEST (INT64_C(1) << 20) /* so that products of a few sizes fit into 64 bits */
@@ -60,6 +61,16 @@ typedef struct book {
 #define MAY 1   /* the pointer may be NULL               */
 #define LOOSE 2 /* the tensor must be there, data or not */
 
+/* A state is seen as (state row, row, head, column), all else as (row, token, head, column). */
+static ptrdiff_t place(const char *axes, char letter)
+{
+    static const char state[] = "sehd", other[] = "bthd";
+
+    if (axes[0] == 's')
+        return strchr(state, letter) - state;
+    return strchr(other, letter == 'e' ? 'd' : letter) - other;
+}
+
 /* Enter tensor t into the view. written: it is an output, whose elements must be distinct. */
 static loci_status see(book *k, scan_view *to, const char *name, const loci_tensor *t, const char *axes, int how,
                        bool written)
@@ -92,15 +103,7 @@ static loci_status see(book *k, scan_view *to, const char *name, const loci_tens
         if (written && t->shape[i] > 1 && t->strides[i] == 0)
             return loci_fail(k->err, LOCI_E_ARG, "scan: %s is written and must not broadcast", name);
         empty = empty || t->shape[i] == 0;
-        /* A state is seen as (state row, row, head, column), all else as (row, token, head, column). */
-        to->s[axes[0] == 's' ? (letter == 's'   ? 0
-                                : letter == 'e' ? 1
-                                : letter == 'h' ? 2
-                                                : 3)
-                             : (letter == 'b'   ? 0
-                                : letter == 't' ? 1
-                                : letter == 'h' ? 2
-                                                : 3)] = t->strides[i];
+        to->s[place(axes, axes[i])] = t->strides[i];
     }
     to->at = loci_ptr(t);
     if (!to->at && !empty)
@@ -117,14 +120,16 @@ static loci_status see_states(scan_job *j, const loci_scan_io *io, book *k)
     loci_status status = LOCI_OK;
 
     for (int i = 0; i < j->n_state; i++) {
-        const int how = i == 1 && !io->eta ? LOOSE : MUST;
+        const int how = i == 1 && !io->eta ? LOOSE : MUST, out_how = j->write ? how : LOOSE;
+        const loci_tensor *in = io->state_in ? &io->state_in[i] : NULL;
+        const loci_tensor *out = io->state_out ? &io->state_out[i] : NULL;
+        const loci_tensor *grad = io->state_grad ? &io->state_grad[i] : NULL;
 
-        LOCI_TRY(see(k, &j->in[i], names[0][i], io->state_in ? &io->state_in[i] : NULL, axes, how, false));
+        LOCI_TRY(see(k, &j->in[i], names[0][i], in, axes, how, false));
         if (j->back)
-            LOCI_TRY(see(k, &j->grad[i], names[2][i], io->state_grad ? &io->state_grad[i] : NULL, axes, how, true));
-        else
-            LOCI_TRY(see(k, &j->out[i], names[1][i], io->state_out ? &io->state_out[i] : NULL, axes,
-                         j->write ? how : io->state_out ? LOOSE : MAY, true));
+            LOCI_TRY(see(k, &j->grad[i], names[2][i], grad, axes, how, true));
+        else if (j->write || out)
+            LOCI_TRY(see(k, &j->out[i], names[1][i], out, axes, out_how, true));
         if (j->out[i].at && j->out[i].at == j->in[i].at && j->write && j->save)
             return loci_fail(k->err, LOCI_E_ARG, "scan: state_out is state_in, which a backward would still need");
         if (!j->write && j->out[i].at == j->in[i].at)
@@ -143,12 +148,11 @@ static loci_status see_runs(scan_job *j, const loci_batch *batch, int64_t states
 
         if (r->row < 0 || r->row >= j->B || r->begin < 0 || r->len < 0 || (int64_t)r->begin + r->len > j->T ||
             r->state < 0 || r->state >= states || r->pos < 0)
-            return loci_fail(
-                err, LOCI_E_ARG,
-                "scan: run %u (row %d, tokens %d + %d, state %d, pos %lld) leaves %lld rows of %lld tokens "
-                "or %lld states",
-                (unsigned)i, (int)r->row, (int)r->begin, (int)r->len, (int)r->state, (long long)r->pos, (long long)j->B,
-                (long long)j->T, (long long)states);
+            return loci_fail(err, LOCI_E_ARG,
+                             "scan: run %u (row %d, tokens %d + %d, state %d, pos %lld) leaves the %lld rows of %lld "
+                             "tokens or the %lld states",
+                             (unsigned)i, (int)r->row, (int)r->begin, (int)r->len, (int)r->state, (long long)r->pos,
+                             (long long)j->B, (long long)j->T, (long long)states);
     }
     j->runs = batch->runs;
     j->n_runs = batch->n_runs;

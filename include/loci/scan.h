@@ -24,7 +24,8 @@
  *   SEQUENTIAL  the recurrence, token by token
  *   EXACT       chunks of `chunk` tokens, one triangular solve each
  *   FROZEN      the error is taken at the memory of the chunk's start: e_t = M_c k_t - v_t (Titans section 3.2)
- * L, D, W know SEQUENTIAL only. op READ reads M q without writing, WRITE writes without reading.
+ * L, D, W know SEQUENTIAL only. op READ reads M q without writing, WRITE writes without reading; where state_out is other
+ * storage than state_in, READ copies the rows of its runs. With eta NULL the tensor of Z may have data NULL.
  */
 #ifndef LOCI_SCAN_H
 #define LOCI_SCAN_H
