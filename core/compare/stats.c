@@ -3,17 +3,17 @@
  * core/compare: the statistics of stats.h, where the formulas are.
  *
  *  (1) The incomplete beta function is a continued fraction, evaluated by Lentz's method as modified by Thompson and
- *      Barnett. It converges fast for x < (a + 1)/(a + b + 2); on the other side I_x(a,b) = 1 - I_{1-x}(b,a) is used. Where
- *      both x and 1 - x are known exactly they are handed over as such, so that nothing cancels in the tails. What is left
- *      is the cancellation in log gamma: a relative 1e-14 for tens of degrees of freedom, 1e-9 for a million.
- *  (2) P(|T| >= t) = I_{df/(df+t^2)}(df/2, 1/2).
- *  (3) The quantile is found by bisection on p, which cannot fail, down to neighbouring numbers.
- *  (4) Power: T'^2 is non-central F, a Poisson mixture of central ones, so with lambda = delta^2/2
+ *      Barnett. It converges fast for x < (a + 1)/(a + b + 2); on the other side I_x(a,b) = 1 - I_{1-x}(b,a) is used.
+ * Where both x and 1 - x are known exactly they are handed over as such, so that nothing cancels in the tails. What is
+ * left is the cancellation in log gamma: a relative 1e-14 for tens of degrees of freedom, 1e-9 for a million. (2) P(|T|
+ * >= t) = I_{df/(df+t^2)}(df/2, 1/2). (3) The quantile is found by bisection on p, which cannot fail, down to
+ * neighbouring numbers. (4) Power: T'^2 is non-central F, a Poisson mixture of central ones, so with lambda = delta^2/2
  *
  *          P(|T'| > c) = sum over j of  e^-lambda lambda^j / j!  I_{df/(df+c^2)}(df/2, j + 1/2)
  *
  *      All terms are positive; those further than 9 standard deviations from lambda do not count, and where
- *      there are thousands every few-th is taken: they follow a smooth curve, and the weights are normalised by their sum.
+ *      there are thousands every few-th is taken: they follow a smooth curve, and the weights are normalised by their
+ * sum.
  */
 #include "core/compare/stats.h"
 
@@ -47,7 +47,8 @@ loci_sample loci_sample_of(const double *values, size_t n)
     return s;
 }
 
-/* ---- distributions ------------------------------------------------------------------------------------------------ */
+/* ---- distributions ------------------------------------------------------------------------------------------------
+ */
 
 /* The continued fraction of I_x(a, b) (A&S 26.5.8), for x on its fast side. */
 static double fraction(double a, double b, double x)
@@ -155,7 +156,8 @@ double loci_t_power(double crit, double df, double delta)
 
 /* ---- pairs ------------------------------------------------------------------------------------------------------- */
 
-/* The shift at which a two-sided t test with n seeds has power 0.8: false position (Illinois), which keeps a bracket. */
+/* The shift at which a two-sided t test with n seeds has power 0.8: false position (Illinois), which keeps a bracket.
+ */
 static double shift_for_power(double level, int n)
 {
     double crit = loci_t_quantile(1 - level / 2, n - 1), low = 0, high = crit + 1;

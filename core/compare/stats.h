@@ -13,8 +13,9 @@
  *     p_holm: the p of all pairs together, in rising order p_(1) <= ... <= p_(m):
  *             max over j <= i of min(1, (m - j + 1) p_(j))
  *
- * The verdict names the better arm when n >= 3, the interval excludes 0 and p_holm < 0.05; else it is undecided, which does
- * not say that the arms are equal. Holm's adjustment keeps the chance of any wrong verdict among all pairs below 5 %.
+ * The verdict names the better arm when n >= 3, the interval excludes 0 and p_holm < 0.05; else it is undecided, which
+ * does not say that the arms are equal. Holm's adjustment keeps the chance of any wrong verdict among all pairs below 5
+ * %.
  *
  * Two numbers say what the experiment could have found. Both use the non-central t distribution (not its normal
  * approximation) at level 0.05 / m, Holm's strictest step, so that they hold whatever the other pairs do, and the sd
@@ -57,24 +58,24 @@ double loci_t_power(double crit, double df, double delta);
 #define LOCI_VERDICT_UNDECIDED 'u'
 
 typedef struct loci_pair {
-    uint32_t a, b;         /* arms, a < b                                                                            */
-    double diff;           /* mean of a - b; NaN without a common seed                                               */
-    double lo, hi;         /* NaN below 2 seeds                                                                      */
-    double p, p_holm;      /* 1 below 2 seeds                                                                        */
-    double mde;            /* NaN below 2 seeds                                                                      */
-    int32_t n, missing;    /* seeds both arms have, seeds left out                                                   */
-    int32_t seeds_needed;  /* 0: cannot be said (below 2 seeds, or diff is 0); at most LOCI_MAX_SEEDS_NEEDED         */
-    char verdict;          /* LOCI_VERDICT_*                                                                         */
+    uint32_t a, b;        /* arms, a < b                                                                            */
+    double diff;          /* mean of a - b; NaN without a common seed                                               */
+    double lo, hi;        /* NaN below 2 seeds                                                                      */
+    double p, p_holm;     /* 1 below 2 seeds                                                                        */
+    double mde;           /* NaN below 2 seeds                                                                      */
+    int32_t n, missing;   /* seeds both arms have, seeds left out                                                   */
+    int32_t seeds_needed; /* 0: cannot be said (below 2 seeds, or diff is 0); at most LOCI_MAX_SEEDS_NEEDED         */
+    char verdict;         /* LOCI_VERDICT_*                                                                         */
 } loci_pair;
 
 static inline uint32_t loci_pairs_n(uint32_t n_arms)
 {
     return n_arms * (n_arms - (n_arms > 0)) / 2;
 }
-/* values: [n_arms][n_seeds], the metric, NaN where a run is missing (any value that is not finite counts as missing; whoever
- * calls says so to the user, since arms that diverge are not missing at random). out: loci_pairs_n(n_arms) pairs in the
- * order (0,1) (0,2) ... (1,2) .... Equal differences for all seeds give se 0: p is 0 then, or 1 if they are 0.
- * Errors: LOCI_E_ARG above 1000 arms, LOCI_E_NOMEM. */
+/* values: [n_arms][n_seeds], the metric, NaN where a run is missing (any value that is not finite counts as missing;
+ * whoever calls says so to the user, since arms that diverge are not missing at random). out: loci_pairs_n(n_arms)
+ * pairs in the order (0,1) (0,2) ... (1,2) .... Equal differences for all seeds give se 0: p is 0 then, or 1 if they
+ * are 0. Errors: LOCI_E_ARG above 1000 arms, LOCI_E_NOMEM. */
 loci_status loci_compare_pairs(loci_pair *out, uint32_t n_arms, uint32_t n_seeds, const double *values,
                                bool lower_is_better, loci_error *err);
 const char *loci_verdict_name(char verdict); /* "a", "b", "undecided" */

@@ -4,50 +4,22 @@
  *
  *  (1) Every piece of text goes through `text`, which escapes it. What is written with `raw` are literals of this file,
  *      numbers, and the SVG of plot.c, which has escaped its own.
- *  (2) Nothing is fetched: no link, font, script or image from elsewhere; a Content-Security-Policy says so to the browser.
- *      SVG inside HTML needs no namespace addresses, so they are taken out.
- *  (3) Several plots share one document: the ids that gnuplot repeats in each are made different.
+ *  (2) Nothing is fetched: no link, font, script or image from elsewhere; a Content-Security-Policy says so to the
+ * browser. SVG inside HTML needs no namespace addresses, so they are taken out. (3) Several plots share one document:
+ * the ids that gnuplot repeats in each are made different.
  */
 #include "core/report/report.h"
+#include "core/report/style.h"
 #include "core/tensor/file.h"
 
 #include <math.h>
 #include <string.h>
 
-static const char style[] =
-    ":root{color-scheme:light dark;--ink:#1b1f24;--soft:#59636e;--line:#d1d9e0;--page:#fff;--tint:#f4f6f8;--good:#0b6b3a}\n"
-    "@media(prefers-color-scheme:dark){:root{--ink:#e6e9ed;--soft:#9aa5b1;--line:#3a434d;--page:#14181d;--tint:#1d232a;"
-    "--good:#6fd39b}}\n"
-    "*{box-sizing:border-box}\n"
-    "body{margin:0 auto;max-width:62rem;padding:2rem 1.25rem 4rem;background:var(--page);color:var(--ink);"
-    "font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}\n"
-    "h1{font-size:1.7rem;line-height:1.2;margin:0 0 1rem}h2{font-size:1.15rem;margin:2.4rem 0 .6rem}\n"
-    ".verdict{font-size:1.12rem;border-left:.3rem solid var(--good);padding:.5rem 1rem;background:var(--tint);margin:0 0 1.2rem}\n"
-    ".verdict.open{border-color:var(--soft)}\n"
-    "p.small,figcaption,caption{color:var(--soft);font-size:.88rem}\n"
-    ".wide{overflow-x:auto}\n"
-    "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.93rem}\n"
-    "caption{caption-side:bottom;text-align:left;padding-top:.4rem}\n"
-    "th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}\n"
-    "thead th{border-bottom:2px solid var(--line);font-weight:600}\n"
-    "td.n,th.n{text-align:right;white-space:nowrap}\n"
-    "tbody th{font-weight:600}\n"
-    ".won{color:var(--good);font-weight:600}\n"
-    "dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:0;font-size:.93rem}\n"
-    "dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}\n"
-    "code,pre{font:.88rem/1.45 ui-monospace,'DejaVu Sans Mono',Consolas,monospace}\n"
-    "pre{background:var(--tint);padding:.8rem 1rem;overflow-x:auto;margin:.5rem 0}\n"
-    "figure{margin:1rem 0 1.8rem}figure svg{width:100%;height:auto;background:#fff;border:1px solid var(--line);"
-    "border-radius:4px;padding:.4rem}\n"
-    "summary{cursor:pointer;font-weight:600;padding:.2rem 0}\n"
-    "@media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--page:#fff;--tint:#f6f6f6;--good:#064}"
-    "body{max-width:none;padding:0;font-size:10.5pt}table,figure,.verdict{break-inside:avoid}h2{break-after:avoid}"
-    "pre{white-space:pre-wrap}}\n";
-
 #define raw(out, ...) loci_text_add(out, __VA_ARGS__)
 #define text(out, s) loci_text_escaped(out, s)
 
-/* ---- cells --------------------------------------------------------------------------------------------------------- */
+/* ---- cells ---------------------------------------------------------------------------------------------------------
+ */
 
 static void head_cell(loci_text *out, const char *name, bool number)
 {
@@ -104,7 +76,8 @@ static void bytes_cell(loci_text *out, int64_t n)
     raw(out, "<td class=\"n\">%.*f %s</td>", u ? 1 : 0, x, units[u]);
 }
 
-/* ---- sections ------------------------------------------------------------------------------------------------------ */
+/* ---- sections ------------------------------------------------------------------------------------------------------
+ */
 
 static void section_top(loci_text *out, const loci_report *r)
 {
@@ -213,10 +186,13 @@ static void section_pairs(loci_text *out, const loci_report *r)
 {
     if (r->n_pairs == 0)
         return;
-    raw(out, "<h2>Pairs</h2>\n<div class=\"wide\"><table>\n<caption>Differences are paired by seed. The 95 %% interval is that of "
-             "the pair alone (Student); p is adjusted over all pairs (Holm); a verdict takes 3 seeds, an interval without 0 "
-             "and p &lt; 0.05. Detectable: the difference that these seeds find with a power of 80 %%. Seeds needed: to find "
-             "the observed difference with a power of 80 %%.</caption>\n<thead><tr>");
+    raw(out,
+        "<h2>Pairs</h2>\n<div class=\"wide\"><table>\n<caption>Differences are paired by seed. The 95 %% interval is "
+        "that of "
+        "the pair alone (Student); p is adjusted over all pairs (Holm); a verdict takes 3 seeds, an interval without 0 "
+        "and p &lt; 0.05. Detectable: the difference that these seeds find with a power of 80 %%. Seeds needed: to "
+        "find "
+        "the observed difference with a power of 80 %%.</caption>\n<thead><tr>");
     head_cell(out, "Pair", false);
     head_cell(out, "Difference", true);
     head_cell(out, "95 % interval", true);
@@ -235,8 +211,9 @@ static void section_baselines(loci_text *out, const loci_report *r)
 {
     if (r->n_baselines == 0)
         return;
-    raw(out, "<h2>Baselines</h2>\n<div class=\"wide\"><table>\n<caption>The same data without a model of ours.</caption>\n"
-             "<thead><tr>");
+    raw(out,
+        "<h2>Baselines</h2>\n<div class=\"wide\"><table>\n<caption>The same data without a model of ours.</caption>\n"
+        "<thead><tr>");
     head_cell(out, "Baseline", false);
     head_cell(out, r->metric, true);
     head_cell(out, "What it is", false);
@@ -261,7 +238,8 @@ static void section_keys(loci_text *out, const loci_report *r)
         raw(out, "<p>No key of the configs differs.</p>\n");
         return;
     }
-    raw(out, "<div class=\"wide\"><table>\n<caption>Every key in which the arms differ, and where each value comes from.</caption>\n"
+    raw(out, "<div class=\"wide\"><table>\n<caption>Every key in which the arms differ, and where each value comes "
+             "from.</caption>\n"
              "<thead><tr>");
     head_cell(out, "Key", false);
     for (uint32_t a = 0; a < r->n_arms; a++)
@@ -287,7 +265,8 @@ static void section_keys(loci_text *out, const loci_report *r)
     raw(out, "</tbody></table></div>\n");
 }
 
-/* ---- plots --------------------------------------------------------------------------------------------------------- */
+/* ---- plots ---------------------------------------------------------------------------------------------------------
+ */
 
 /* Copy the SVG without namespace addresses (2) and with "gp" in front of ids turned into "p<number>-" (3). */
 static void svg_inside(loci_text *out, const char *svg, uint32_t number)

@@ -2,8 +2,8 @@
  *
  * core/report: the index of runs in SQLite: see index.h, whose numbers the comments cite.
  *
- *  (4) Values reach SQL only through bound parameters. The journal is the plain one: write-ahead logging does not work on
- *      network file systems, where runs folders often lie.
+ *  (4) Values reach SQL only through bound parameters. The journal is the plain one: write-ahead logging does not work
+ * on network file systems, where runs folders often lie.
  */
 #include "core/report/index.h"
 
@@ -32,8 +32,8 @@ struct loci_runs {
 static loci_status failed(const loci_runs *runs, loci_error *err)
 {
     int code = sqlite3_errcode(runs->db) & 0xff;
-    return loci_fail(err, code == SQLITE_NOMEM ? LOCI_E_NOMEM : LOCI_E_IO, "%s: %s; it can be deleted and rebuilt", runs->path,
-                     sqlite3_errmsg(runs->db));
+    return loci_fail(err, code == SQLITE_NOMEM ? LOCI_E_NOMEM : LOCI_E_IO, "%s: %s; it can be deleted and rebuilt",
+                     runs->path, sqlite3_errmsg(runs->db));
 }
 
 static loci_status execute(loci_runs *runs, const char *sql, loci_error *err)
@@ -69,11 +69,12 @@ static loci_status open_db(loci_runs *runs, loci_error *err)
 
 static loci_status make_tables(loci_runs *runs, loci_error *err)
 {
-    return execute(runs,
-                   "BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS run(name TEXT PRIMARY KEY, started REAL, finished REAL, "
-                   "config_hash INTEGER, step INTEGER, loss_nats REAL, valid_loss_nats REAL) WITHOUT ROWID; "
-                   "PRAGMA user_version = 1; COMMIT",
-                   err);
+    return execute(
+        runs,
+        "BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS run(name TEXT PRIMARY KEY, started REAL, finished REAL, "
+        "config_hash INTEGER, step INTEGER, loss_nats REAL, valid_loss_nats REAL) WITHOUT ROWID; "
+        "PRAGMA user_version = 1; COMMIT",
+        err);
 }
 
 /* (1): throw the file away, make it new, fill it. */
@@ -159,8 +160,12 @@ loci_status loci_runs_list(loci_runs *runs, loci_run_fn fn, void *arg, loci_erro
                            -1, &q, NULL) != SQLITE_OK)
         return failed(runs, err);
     while (status == LOCI_OK && (got = sqlite3_step(q)) == SQLITE_ROW) {
-        loci_run_row row = {(const char *)sqlite3_column_text(q, 0), real_or_nan(q, 1), real_or_nan(q, 2),
-                            (uint64_t)sqlite3_column_int64(q, 3), sqlite3_column_int64(q, 4), real_or_nan(q, 5),
+        loci_run_row row = {(const char *)sqlite3_column_text(q, 0),
+                            real_or_nan(q, 1),
+                            real_or_nan(q, 2),
+                            (uint64_t)sqlite3_column_int64(q, 3),
+                            sqlite3_column_int64(q, 4),
+                            real_or_nan(q, 5),
                             real_or_nan(q, 6)};
         status = row.name ? fn(arg, &row, err) : loci_fail(err, LOCI_E_NOMEM, "%s: no memory to list it", runs->path);
     }

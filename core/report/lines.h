@@ -7,9 +7,9 @@
 
 #include "core/report/log.h"
 
-/* One line: text without its newline, NUL-terminated; its length; where it begins in the file; whole: a newline ends it;
- * fits: not longer than LOCI_MAX_LOG_LINE (else text is only its end). Returning other than LOCI_OK ends the reading; LOCI_LINES_ENOUGH
- * does so without a failure. */
+/* One line: text without its newline, NUL-terminated; its length; where it begins in the file; whole: a newline ends
+ * it; fits: not longer than LOCI_MAX_LOG_LINE (else text is only its end). Returning other than LOCI_OK ends the
+ * reading; LOCI_LINES_ENOUGH does so without a failure. */
 typedef struct loci_line_at {
     char *text;
     size_t n;

@@ -2,12 +2,12 @@
  *
  * core/report: the log of a run, log.jsonl: one JSON object per line, the truth about the run.
  *
- *  (1) A line is handed to the system whole, with one write, before loci_joblog_line returns: killing the process loses no
- *      line. loci_joblog_sync (call it with each checkpoint) makes what stands there survive a power cut.
- *  (2) A line that could not be written whole is taken back, so that the next one starts at the beginning of a line.
- *  (3) Opening a log to go on at a step removes a torn last line and everything from the first line whose "step" lies
- *      behind that step: the resumed run writes those lines again.
- *  (4) Reading skips what is not a JSON object, with a warning, and goes on: a log is evidence, not code.
+ *  (1) A line is handed to the system whole, with one write, before loci_joblog_line returns: killing the process loses
+ * no line. loci_joblog_sync (call it with each checkpoint) makes what stands there survive a power cut. (2) A line that
+ * could not be written whole is taken back, so that the next one starts at the beginning of a line. (3) Opening a log
+ * to go on at a step removes a torn last line and everything from the first line whose "step" lies behind that step:
+ * the resumed run writes those lines again. (4) Reading skips what is not a JSON object, with a warning, and goes on: a
+ * log is evidence, not code.
  *
  * Fields that readers of logs rely on are listed in docs/design/files.md.
  */
@@ -29,7 +29,8 @@ loci_status loci_joblog_line(loci_joblog *log, const json_t *object, loci_error 
 /* The same, and takes over the reference; NULL is LOCI_E_NOMEM: loci_joblog_put(log, json_pack(...), err). */
 loci_status loci_joblog_put(loci_joblog *log, json_t *object, loci_error *err);
 loci_status loci_joblog_sync(loci_joblog *log, loci_error *err);
-loci_status loci_joblog_close(loci_joblog *log, loci_error *err); /* syncs; frees log whatever it returns; accepts NULL */
+loci_status loci_joblog_close(loci_joblog *log,
+                              loci_error *err); /* syncs; frees log whatever it returns; accepts NULL */
 
 /* Call fn with every valid line in order, `number` counting lines from 1; a failure of fn ends the reading and is
  * returned. object is lent. */

@@ -3,9 +3,8 @@
  * core/report: text through another program, without a shell and without a deadlock.
  *
  *  (1) One poll loop feeds and drains: a child that writes before it has read everything cannot block both sides.
- *  (2) Its standard input is a socket, because send can be told not to raise SIGPIPE; a library does not touch the process's
- *      signal handlers.
- *  (3) Every descriptor is close-on-exec; the child has its three and nothing of ours.
+ *  (2) Its standard input is a socket, because send can be told not to raise SIGPIPE; a library does not touch the
+ * process's signal handlers. (3) Every descriptor is close-on-exec; the child has its three and nothing of ours.
  */
 #include "core/report/pipe.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * core/report: the script for gnuplot, and what is done to the SVG it returns: see plot.h, whose numbers the comments cite.
+ * core/report: the script for gnuplot, and what is done to the SVG it returns: see plot.h, whose numbers the comments
+ * cite.
  */
 #include "core/report/plot.h"
 #include "core/report/pipe.h"
@@ -14,7 +15,8 @@ enum { N_COLOURS = 7, PAGE_W = 760, PAGE_H = 400 };
 /* Okabe and Ito 2008, the pale yellow left out, black last. */
 static const char *const colours[N_COLOURS] = {"0072B2", "D55E00", "009E73", "CC79A7", "E69F00", "56B4E9", "000000"};
 
-/* ---- text ---------------------------------------------------------------------------------------------------------- */
+/* ---- text ----------------------------------------------------------------------------------------------------------
+ */
 
 void loci_text_escaped(loci_text *out, const char *s)
 {
@@ -39,18 +41,23 @@ void loci_text_escaped(loci_text *out, const char *s)
     }
 }
 
-/* (1): in single quotes, '' stands for one; a line end would end the command. */
+/* (1): a line end would end the command; an apostrophe becomes a typographic one, because gnuplot 5.4 takes a doubled
+ * one at the start of a string for the end of an empty string. */
 static void quoted(loci_text *out, const char *s)
 {
     loci_text_bytes(out, "'", 1);
     for (; s && *s; s++) {
         unsigned char c = (unsigned char)*s;
-        loci_text_bytes(out, c == '\'' ? "''" : c < 0x20 || c == 0x7f ? "  " : s, c == '\'' ? 2 : 1);
+        if (c == '\'')
+            loci_text_add(out, "\xe2\x80\x99");
+        else
+            loci_text_bytes(out, c < 0x20 || c == 0x7f ? " " : s, 1);
     }
     loci_text_bytes(out, "'", 1);
 }
 
-/* ---- data ---------------------------------------------------------------------------------------------------------- */
+/* ---- data ----------------------------------------------------------------------------------------------------------
+ */
 
 static bool drawable(const loci_plot *p, double x, double y)
 {
@@ -93,7 +100,8 @@ static uint64_t add_mean(loci_text *out, const loci_plot *p, const loci_series *
 }
 
 /* Datablocks $m<series> (mean) and $s<series> (lines, an empty line between them); the plot elements that draw them. */
-static uint64_t add_series(loci_text *data, loci_text *pale, loci_text *strong, const loci_plot *p, uint32_t i, uint32_t *at)
+static uint64_t add_series(loci_text *data, loci_text *pale, loci_text *strong, const loci_plot *p, uint32_t i,
+                           uint32_t *at)
 {
     const loci_series *s = &p->series[i];
     const char *colour = colours[i % N_COLOURS];
@@ -107,14 +115,15 @@ static uint64_t add_series(loci_text *data, loci_text *pale, loci_text *strong, 
         }
         loci_text_add(data, "EOD\n");
         if (drawn)
-            loci_text_add(pale, "%s$s%u using 1:2 with lines lw 0.8 lc rgb '#A0%s' notitle", pale->len ? ", " : "", i, colour);
+            loci_text_add(pale, "%s$s%u using 1:2 with lines lw 1 lc rgb '#90%s' notitle", pale->len ? ", " : "", i,
+                          colour);
     }
     loci_text_add(data, "$m%u << EOD\n", i);
     mean = add_mean(data, p, s, at);
     loci_text_add(data, "EOD\n");
     if (mean) {
-        loci_text_add(strong, "%s$m%u using 1:2 with %s lw 2.4 dt %u ps 0.5 pt 7 lc rgb '#%s' title ", strong->len ? ", " : "",
-                      i, mean == 1 ? "linespoints" : "lines", i / N_COLOURS + 1, colour);
+        loci_text_add(strong, "%s$m%u using 1:2 with %s lw 2.4 dt %u ps 0.5 pt 7 lc rgb '#%s' title ",
+                      strong->len ? ", " : "", i, mean == 1 ? "linespoints" : "lines", i / N_COLOURS + 1, colour);
         quoted(strong, s->name);
     }
     return drawn + mean;
@@ -133,13 +142,14 @@ static loci_status make_script(loci_text *script, const loci_plot *p, loci_error
         status = loci_fail(err, LOCI_E_NOMEM, "no memory to plot");
         goto out;
     }
-    loci_text_add(script,
-                  "set encoding utf8\nset terminal svg size %d,%d dynamic noenhanced font 'sans-serif,13' linewidth 1\n"
-                  "set border 3 lc rgb '#555555'\nset tics nomirror out scale 0.6 textcolor rgb '#333333'\n"
-                  "set grid ytics lc rgb '#DDDDDD' lw 0.6\nset key outside right center vertical Left reverse samplen 2.5 "
-                  "textcolor rgb '#111111'\nset offsets graph 0, graph 0.02, graph 0.04, graph 0.02\n"
-                  "set format x '%%g'\nset format y '%%g'\n%s%s",
-                  PAGE_W, PAGE_H, p->log_x ? "set logscale x 10\n" : "", p->log_y ? "set logscale y 10\n" : "");
+    loci_text_add(
+        script,
+        "set encoding utf8\nset terminal svg size %d,%d dynamic noenhanced font 'sans-serif,13' linewidth 1\n"
+        "set border 3 lc rgb '#555555'\nset tics nomirror out scale 0.6 textcolor rgb '#333333'\n"
+        "set grid ytics lc rgb '#DDDDDD' lw 0.6\nset key tmargin center horizontal Left reverse samplen 2.5 width 2 "
+        "textcolor rgb '#111111'\nset autoscale xfix\nset offsets graph 0, graph 0, graph 0.04, graph 0.02\n"
+        "set format x '%%g'\nset format y '%%g'\n%s%s",
+        PAGE_W, PAGE_H, p->log_x ? "set logscale x 10\n" : "", p->log_y ? "set logscale y 10\n" : "");
     loci_text_add(script, "set xlabel ");
     quoted(script, p->x_label);
     loci_text_add(script, "\nset ylabel ");
@@ -162,7 +172,8 @@ out:
     return status;
 }
 
-/* ---- the SVG ------------------------------------------------------------------------------------------------------- */
+/* ---- the SVG -------------------------------------------------------------------------------------------------------
+ */
 
 /* gnuplot writes <svg ... viewBox ...> <title>Gnuplot</title> <desc>...</desc> first; put ours there (2). */
 static loci_status adopt(loci_text *out, const loci_text *svg, const loci_plot *p, loci_error *err)

@@ -2,12 +2,13 @@
  *
  * core/report: curves drawn by gnuplot, as SVG text.
  *
- * A plot has series (arms); a series has lines (seeds). Every line is drawn thin and pale, their mean strong, in a palette
- * that colour-blind readers can tell apart (Okabe and Ito), with a dash pattern of its own from the eighth series on. The mean
- * is taken where every line of the series has a point, so that a run that is shorter does not bend it.
+ * A plot has series (arms); a series has lines (seeds). Every line is drawn thin and pale, their mean strong, in a
+ * palette that colour-blind readers can tell apart (Okabe and Ito), with a dash pattern of its own from the eighth
+ * series on. The mean is taken where every line of the series has a point, so that a run that is shorter does not bend
+ * it.
  *
- *  (1) gnuplot is a child process fed through a socket; no shell is involved, no file is written, no settings of the user
- *      are read. Text reaches it only in single quotes, in which gnuplot substitutes nothing.
+ *  (1) gnuplot is a child process fed through a socket; no shell is involved, no file is written, no settings of the
+ * user are read. Text reaches it only in single quotes, in which gnuplot substitutes nothing, and without apostrophes.
  *  (2) The result is well-formed XML of its own: title and description for readers who cannot see it, no script, no
  *      reference to anything outside.
  */
@@ -28,15 +29,15 @@ typedef struct loci_series {
 } loci_series;
 
 typedef struct loci_plot {
-    const char *title, *about; /* about: a sentence for the description; NULL: made from the names */
+    const char *title, *about;     /* about: a sentence for the description; NULL: made from the names */
     const char *x_label, *y_label; /* with units: "step", "validation loss (nats)" */
     bool log_x, log_y;
     uint32_t n_series;
     const loci_series *series;
 } loci_plot;
 
-/* Append the SVG to out. Errors: LOCI_E_UNSUPPORTED without gnuplot (and which package has it), LOCI_E_DATA when there is no
- * point to draw, LOCI_E_INTERNAL with gnuplot's own words, LOCI_E_NOMEM. out is as before after a failure. */
+/* Append the SVG to out. Errors: LOCI_E_UNSUPPORTED without gnuplot (and which package has it), LOCI_E_DATA when there
+ * is no point to draw, LOCI_E_INTERNAL with gnuplot's own words, LOCI_E_NOMEM. out is as before after a failure. */
 loci_status loci_plot_svg(loci_text *out, const loci_plot *plot, loci_error *err);
 
 /* Text for HTML or XML: & < > " ' escaped, control characters other than tab and newline replaced. */

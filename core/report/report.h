@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * core/report: what a comparison found, as one HTML file that stands alone: it opens without a network, prints, and can be
- * attached to a mail. compare fills the struct, this part only shows it.
+ * core/report: what a comparison found, as one HTML file that stands alone: it opens without a network, prints, and can
+ * be attached to a mail. compare fills the struct, this part only shows it.
  *
- * Text is UTF-8 and may come from anywhere: everything is escaped. Numbers that are not known are NaN, -1 or NULL as said
- * below and show as a dash. All pointers are lent for the call.
+ * Text is UTF-8 and may come from anywhere: everything is escaped. Numbers that are not known are NaN, -1 or NULL as
+ * said below and show as a dash. All pointers are lent for the call.
  */
 #ifndef LOCI_CORE_REPORT_REPORT_H
 #define LOCI_CORE_REPORT_REPORT_H
@@ -13,15 +13,15 @@
 #include "core/report/plot.h"
 
 typedef struct loci_report_arm {
-    const char *name, *about; /* about: a few words, or NULL                                */
-    double mean, se;          /* of the final metric; NaN                                   */
-    int32_t n, failed;        /* seeds with a value, seeds that ended without one           */
+    const char *name, *about;                    /* about: a few words, or NULL                                */
+    double mean, se;                             /* of the final metric; NaN                                   */
+    int32_t n, failed;                           /* seeds with a value, seeds that ended without one           */
     int64_t parameters, state_bytes, peak_bytes; /* -1                                      */
-    double tokens_per_s;      /* NaN                                                        */
+    double tokens_per_s;                         /* NaN                                                        */
 } loci_report_arm;
 
-typedef struct loci_report_key { /* a key in which arms differ */
-    const char *key;                     /* "memory.titans.chunk"                                            */
+typedef struct loci_report_key {                /* a key in which arms differ */
+    const char *key;                            /* "memory.titans.chunk"                                            */
     const char *const *values, *const *origins; /* per arm; a value of NULL: the arm has no such key        */
 } loci_report_key;
 
@@ -55,7 +55,7 @@ typedef struct loci_report {
 loci_status loci_report_html(loci_text *out, const loci_report *r, loci_error *err);
 /* The same into a file, atomically. */
 loci_status loci_report_write(const char *path, const loci_report *r, loci_error *err);
-/* The verdict in words, plain text, one sentence per pair: also what the command prints. */
+/* The verdict in words, plain text, a line per pair: also what the command prints. */
 void loci_report_verdict(loci_text *out, const loci_report *r);
 
 #endif

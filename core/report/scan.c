@@ -2,8 +2,9 @@
  *
  * core/report: reading run folders: see index.h, whose numbers the comments cite.
  *
- * A row comes from log.jsonl and config.ini. A line's "time", in seconds since 1970, is believed where there is one; else the
- * run started when config.ini was written and, if the log has an "end" line, finished when the log was last written.
+ * A row comes from log.jsonl and config.ini. A line's "time", in seconds since 1970, is believed where there is one;
+ * else the run started when config.ini was written and, if the log has an "end" line, finished when the log was last
+ * written.
  */
 #include "core/report/index.h"
 #include "core/report/log.h"
@@ -19,7 +20,8 @@
 
 enum { SCAN_DEPTH = 3 };
 
-/* ---- one run --------------------------------------------------------------------------------------------------------- */
+/* ---- one run
+ * --------------------------------------------------------------------------------------------------------- */
 
 typedef struct facts {
     loci_run_row *row;
@@ -85,7 +87,8 @@ out:
     return status;
 }
 
-/* ---- all runs -------------------------------------------------------------------------------------------------------- */
+/* ---- all runs
+ * -------------------------------------------------------------------------------------------------------- */
 
 typedef struct names {
     char **at;
@@ -171,7 +174,8 @@ static loci_status report_run(const char *folder, const char *name, loci_run_fn 
     return status;
 }
 
-static loci_status scan_below(const char *folder, const char *prefix, int depth, loci_run_fn fn, void *arg, loci_error *err)
+static loci_status scan_below(const char *folder, const char *prefix, int depth, loci_run_fn fn, void *arg,
+                              loci_error *err)
 {
     names list = {0};
     loci_status status;

@@ -2,12 +2,14 @@
  *
  * core/report: the verdict in words.
  *
- * One sentence per pair. A decided one names the better arm and the evidence. An undecided one says what would decide it, and
- * never that the arms are equal. Numbers carry as many digits as their interval supports and no more.
+ * One sentence per pair. A decided one names the better arm and the evidence. An undecided one says what would decide
+ * it, and never that the arms are equal. Numbers carry as many digits as their interval supports and no more.
  */
 #include "core/report/report.h"
 
 #include <math.h>
+
+enum { PRACTICAL = 1000 }; /* seeds; more than that is said as such */
 
 /* Decimals that show two digits of `width`. */
 static int decimals(double width)
@@ -36,27 +38,31 @@ static void undecided(loci_text *out, const loci_report *r, const loci_pair *p)
     const char *a = r->arms[p->a].name, *b = r->arms[p->b].name, *unit = r->unit ? r->unit : "";
     int d;
     if (p->n < 3) {
-        loci_text_add(out, "Undecided between %s and %s: %d seed%s ha%s both, a verdict takes at least 3.", a, b, (int)p->n,
-                      p->n == 1 ? "" : "s", p->n == 1 ? "s" : "ve");
+        loci_text_add(out, "Undecided between %s and %s: %d seed%s ha%s both, a verdict takes at least 3.", a, b,
+                      (int)p->n, p->n == 1 ? "" : "s", p->n == 1 ? "s" : "ve");
         return;
     }
     d = decimals((p->hi - p->lo) / 2);
-    loci_text_add(out,
-                  "Undecided between %s and %s: the %s differs by %.*f%s%s (95 %% interval of %s - %s: %.*f to %.*f, %d "
-                  "seeds), which may be chance.",
-                  a, b, r->metric, d, fabs(p->diff), *unit ? " " : "", unit, a, b, d, p->lo, d, p->hi, (int)p->n);
+    loci_text_add(
+        out,
+        "Undecided between %s and %s: the %s differs by %.*f%s%s (95 %% interval of %s - %s: %.*f to %.*f, %d "
+        "seeds), which may be chance.",
+        a, b, r->metric, d, fabs(p->diff), *unit ? " " : "", unit, a, b, d, p->lo, d, p->hi, (int)p->n);
     if (isfinite(p->mde))
-        loci_text_add(out, " %d seeds would find a difference of %.2g or more in four experiments of five", (int)p->n, p->mde);
-    if (p->seeds_needed >= LOCI_MAX_SEEDS_NEEDED)
-        loci_text_add(out, "; no practical number of seeds decides one this small");
+        loci_text_add(out, " %d seeds would find a difference of %.2g or more in four experiments of five", (int)p->n,
+                      p->mde);
+    if (p->seeds_needed > PRACTICAL)
+        loci_text_add(out, "; to decide one as small as this takes more than %d", PRACTICAL);
     else if (p->seeds_needed > p->n)
-        loci_text_add(out, "; if the difference is as large as it looks, %d seeds would decide it", (int)p->seeds_needed);
+        loci_text_add(out, "; if the difference is as large as it looks, %d seeds would decide it",
+                      (int)p->seeds_needed);
     if (isfinite(p->mde))
         loci_text_add(out, ".");
 }
 
 void loci_report_verdict(loci_text *out, const loci_report *r)
 {
+    uint32_t told = 0;
     if (r->n_pairs == 0)
         loci_text_add(out, "There is nothing to compare: %s.", r->n_arms == 1 ? "one arm ran" : "no arms ran");
     for (int pass = 0; pass < 2; pass++) /* decided pairs first */
@@ -64,8 +70,8 @@ void loci_report_verdict(loci_text *out, const loci_report *r)
             const loci_pair *p = &r->pairs[i];
             if ((p->verdict == LOCI_VERDICT_UNDECIDED) != (pass == 1))
                 continue;
-            if (out->len && out->at[out->len - 1] == '.')
-                loci_text_add(out, " ");
+            if (told++)
+                loci_text_add(out, "\n");
             if (pass == 0)
                 decided(out, r, p);
             else

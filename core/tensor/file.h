@@ -28,8 +28,8 @@ typedef struct loci_named {
 typedef struct loci_tensors loci_tensors; /* an opened file */
 
 /* Read a whole file, told apart by content: safetensors, npy, npz (stored). The tensor of an npy file is called as the
- * file without ".npy", those of an npz file likewise. Errors: LOCI_E_IO, LOCI_E_CHECKPOINT (malformed, or over a limit),
- * LOCI_E_UNSUPPORTED (well formed, but big-endian, compressed, Fortran order ...), LOCI_E_NOMEM. */
+ * file without ".npy", those of an npz file likewise. Errors: LOCI_E_IO, LOCI_E_CHECKPOINT (malformed, or over a
+ * limit), LOCI_E_UNSUPPORTED (well formed, but big-endian, compressed, Fortran order ...), LOCI_E_NOMEM. */
 loci_status loci_tensors_open(loci_tensors **out, const char *path, loci_error *err);
 void loci_tensors_close(loci_tensors *t); /* accepts NULL */
 uint32_t loci_tensors_n(const loci_tensors *t);
@@ -37,16 +37,16 @@ const loci_named *loci_tensors_at(const loci_tensors *t, uint32_t i); /* in the 
 const loci_named *loci_tensors_find(const loci_tensors *t, const char *name);
 const char *loci_tensors_meta(const loci_tensors *t, const char *key); /* __metadata__ of safetensors, or NULL */
 
-/* Written to a temporary name in the same folder, synced, renamed, the folder synced. meta: pairs of key and value, NULL
- * ended, or NULL. Tensors are written sorted by descending alignment then name, as the format wants. */
+/* Written to a temporary name in the same folder, synced, renamed, the folder synced. meta: pairs of key and value,
+ * NULL ended, or NULL. Tensors are written sorted by descending alignment then name, as the format wants. */
 loci_status loci_tensors_write(const char *path, const loci_named *tensors, uint32_t n, const char *const *meta,
                                loci_error *err);
 
 /* The same for any bytes. The target may be missing or a regular file (or a link, which is replaced, not followed). */
 loci_status loci_file_write(const char *path, const void *bytes, size_t n, loci_error *err);
-/* The same in pieces: begin, put ..., then commit, which makes the file appear; or drop, which leaves no trace. bytes: what
- * will be put, as far as known (0: unknown), held against the free space. A failed put is followed by drop. commit frees w
- * whatever it returns. */
+/* The same in pieces: begin, put ..., then commit, which makes the file appear; or drop, which leaves no trace. bytes:
+ * what will be put, as far as known (0: unknown), held against the free space. A failed put is followed by drop. commit
+ * frees w whatever it returns. */
 typedef struct loci_writer loci_writer;
 loci_status loci_writer_begin(loci_writer **out, const char *path, uint64_t bytes, loci_error *err);
 loci_status loci_writer_put(loci_writer *w, const void *bytes, size_t n, loci_error *err);
@@ -66,7 +66,7 @@ uint64_t loci_hash(const void *bytes, size_t n, uint64_t seed);
 /* Views and dtypes. */
 extern const loci_dtype loci_f32, loci_f64, loci_i32, loci_i64, loci_u8, loci_bf16, loci_f16;
 bool loci_dtype_is(loci_dtype a, loci_dtype b);
-const char *loci_dtype_name(loci_dtype d); /* "F32", as safetensors spells it; "?" */
+const char *loci_dtype_name(loci_dtype d);                /* "F32", as safetensors spells it; "?" */
 bool loci_dtype_named(loci_dtype *out, const char *name); /* the other way; all that a file may hold */
 static inline uint64_t loci_dtype_bytes(loci_dtype d)
 {

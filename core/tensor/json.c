@@ -10,12 +10,13 @@
 #include <math.h>
 #include <string.h>
 
-enum { DEPTH_CAP = 64 };
+enum { DEPTH_CAP = 64, DENSE = 12 };
 
 static loci_status scan(const char *text, size_t n, unsigned depth, size_t items, const char *what, loci_error *err)
 {
     size_t commas[DEPTH_CAP + 1] = {0};
     bool array[DEPTH_CAP + 1] = {false}, quoted = false;
+    size_t opened = 0;
     unsigned at = 0;
     depth = depth < DEPTH_CAP ? depth : DEPTH_CAP;
     for (size_t i = 0; i < n; i++) {
@@ -28,6 +29,8 @@ static loci_status scan(const char *text, size_t n, unsigned depth, size_t items
         } else if (c == '"') {
             quoted = true;
         } else if (c == '{' || c == '[') {
+            if (items && ++opened > n / DENSE + DENSE)
+                return loci_fail(err, LOCI_E_CHECKPOINT, "%s: too many objects and arrays for %zu bytes", what, n);
             if (++at > depth)
                 return loci_fail(err, LOCI_E_CHECKPOINT, "%s: nested deeper than %u at byte %zu", what, depth, i);
             commas[at] = 0;
@@ -35,7 +38,8 @@ static loci_status scan(const char *text, size_t n, unsigned depth, size_t items
         } else if ((c == '}' || c == ']') && at > 0) {
             at--;
         } else if (c == ',' && array[at] && items && ++commas[at] >= items) {
-            return loci_fail(err, LOCI_E_CHECKPOINT, "%s: an array of more than %zu elements at byte %zu", what, items, i);
+            return loci_fail(err, LOCI_E_CHECKPOINT, "%s: an array of more than %zu elements at byte %zu", what, items,
+                             i);
         }
     }
     return LOCI_OK;

@@ -5,8 +5,8 @@
  *     | 0x93 NUMPY | major minor | N, little-endian, 2 bytes in version 1, else 4 | N bytes of text | the elements |
  *     {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
  *
- * The text is a Python literal. What is read here is the little grammar that numpy writes: the three keys, once each in any
- * order, a quoted dtype, True or False, a tuple of counts. No recursion, nothing is evaluated.
+ * The text is a Python literal. What is read here is the little grammar that numpy writes: the three keys, once each in
+ * any order, a quoted dtype, True or False, a tuple of counts. No recursion, nothing is evaluated.
  *
  *  (1) The elements fill the rest exactly: shape times dtype, multiplied with checks, equals the bytes behind the text.
  *  (2) Objects are pickles and hold code: refused. So are byte orders and dtypes that are not ours.
@@ -22,8 +22,8 @@ enum { HEAD_MAX = 65536 };
 static const struct {
     const char *descr, *name;
 } descrs[] = {
-    {"<f4", "F32"}, {"<f8", "F64"}, {"<f2", "F16"}, {"<i8", "I64"}, {"<i4", "I32"}, {"<i2", "I16"}, {"|i1", "I8"},
-    {"<u8", "U64"}, {"<u4", "U32"}, {"<u2", "U16"}, {"|u1", "U8"},  {"|b1", "BOOL"},
+    {"<f4", "F32"}, {"<f8", "F64"}, {"<f2", "F16"}, {"<i8", "I64"}, {"<i4", "I32"}, {"<i2", "I16"},
+    {"|i1", "I8"},  {"<u8", "U64"}, {"<u4", "U32"}, {"<u2", "U16"}, {"|u1", "U8"},  {"|b1", "BOOL"},
 };
 
 /* ---- the text: a cursor that skips blanks ----------------------------------------------------------------------- */
@@ -146,11 +146,11 @@ static loci_status accept(loci_named *out, const literal *l, uint64_t data_bytes
     if (strchr(l->descr, 'O'))
         return loci_fail(err, LOCI_E_UNSUPPORTED, "%s: python objects, which hold code; save numbers", what);
     if (l->descr[0] == '>')
-        return loci_fail(err, LOCI_E_UNSUPPORTED, "%s: dtype %s is big-endian; save it with astype('<%s')", what, l->descr,
-                         l->descr + 1);
+        return loci_fail(err, LOCI_E_UNSUPPORTED, "%s: dtype %s is big-endian; save it with astype('<%s')", what,
+                         l->descr, l->descr + 1);
     if (!name || !loci_dtype_named(&out->dtype, name))
-        return loci_fail(err, LOCI_E_UNSUPPORTED, "%s: dtype %s: floats of 2, 4, 8 bytes, integers and bool are read", what,
-                         l->descr);
+        return loci_fail(err, LOCI_E_UNSUPPORTED, "%s: dtype %s: floats of 2, 4, 8 bytes, integers and bool are read",
+                         what, l->descr);
     if (l->fortran && l->ndim > 1)
         return loci_fail(err, LOCI_E_UNSUPPORTED, "%s: in fortran order; save numpy.ascontiguousarray of it", what);
     out->ndim = l->ndim;
@@ -197,8 +197,9 @@ loci_status loci__npy_head(loci_tensors *t, uint32_t i, uint64_t from, uint64_t 
     LOCI_TRY(loci__tensors_pread(t, text, n, from + lead_n, err));
     c = (cursor){text, text + n};
     if (!take_literal(&c, &l)) {
-        status = l.ndim < 0 ? loci_fail(err, LOCI_E_CHECKPOINT, "%s: more than %d dimensions", what, LOCI_MAX_DIM)
-                            : loci_fail(err, LOCI_E_CHECKPOINT, "%s: malformed header at its byte %td", what, c.at - text);
+        status = l.ndim < 0
+                     ? loci_fail(err, LOCI_E_CHECKPOINT, "%s: more than %d dimensions", what, LOCI_MAX_DIM)
+                     : loci_fail(err, LOCI_E_CHECKPOINT, "%s: malformed header at its byte %td", what, c.at - text);
         goto out;
     }
     LOCI_TRY(accept(&t->at[i], &l, bytes - lead_n - n, what, err));

@@ -4,14 +4,14 @@
  *
  *     | local header, array | local header, array | ... | central directory: one record each | end record |
  *
- * The end record is found from behind, the central directory gives names, sizes and places, the local headers must agree.
+ * The end record is found from behind, the central directory gives names, sizes and places, the local headers must
+ * agree.
  *
  *  (1) Entries are stored. A compressed one is refused with the remedy, so no inflater of ours meets hostile input.
- *  (2) Every entry lies before the central directory; entries do not overlap; names are unique and end in ".npy". A name is
- *      never used as a path.
- *  (3) The checksum of every entry is verified.
- *  (4) Files of 4 GiB and more (zip64) are refused: safetensors is the format for them. numpy always puts a zip64 field
- *      into the local header; it is skipped, the central directory has the sizes.
+ *  (2) Every entry lies before the central directory; entries do not overlap; names are unique and end in ".npy". A
+ * name is never used as a path. (3) The checksum of every entry is verified. (4) Files of 4 GiB and more (zip64) are
+ * refused: safetensors is the format for them. numpy always puts a zip64 field into the local header; it is skipped,
+ * the central directory has the sizes.
  *
  * Source: PKWARE's APPNOTE 6.3, sections 4.3.7, 4.3.12, 4.3.16.
  */
@@ -82,7 +82,8 @@ static loci_status read_directory(unsigned char **dir, uint64_t *dir_at, uint32_
     *dir_n = u32(end + 12);
     *dir_at = u32(end + 16);
     if (*n == 0xffff || *dir_n == UINT32_MAX || *dir_at == UINT32_MAX || t->size > UINT32_MAX) {
-        status = loci_fail(err, LOCI_E_UNSUPPORTED, "%s: an npz file of 4 GiB or more; save it as safetensors", t->path);
+        status =
+            loci_fail(err, LOCI_E_UNSUPPORTED, "%s: an npz file of 4 GiB or more; save it as safetensors", t->path);
         goto out;
     }
     if (u16(end + 4) != 0 || u16(end + 6) != 0 || u16(end + 8) != *n) {
@@ -115,15 +116,17 @@ static loci_status check_record(const unsigned char *r, uint32_t left, const loc
         return bad(t, err, "a broken record in the central directory");
     name_n = u16(r + 28);
     if (name_n < 5 || memcmp(name + name_n - 4, ".npy", 4) != 0)
-        return loci_fail(err, LOCI_E_UNSUPPORTED,
-                         "%s: a zip file with an entry that is not an npy array; if pytorch wrote it, save it as safetensors",
-                         t->path);
+        return loci_fail(
+            err, LOCI_E_UNSUPPORTED,
+            "%s: a zip file with an entry that is not an npy array; if pytorch wrote it, save it as safetensors",
+            t->path);
     if ((fault = loci__name_fault(name, name_n - 4)))
         return loci_fail(err, LOCI_E_CHECKPOINT, "%s: %s", t->path, fault);
     if (u16(r + 8) & 1)
         return loci_fail(err, LOCI_E_UNSUPPORTED, "%s: encrypted", t->path);
     if (u16(r + 10) != 0)
-        return loci_fail(err, LOCI_E_UNSUPPORTED, "%s: compressed; use numpy.savez in place of savez_compressed", t->path);
+        return loci_fail(err, LOCI_E_UNSUPPORTED, "%s: compressed; use numpy.savez in place of savez_compressed",
+                         t->path);
     if (u32(r + 20) == UINT32_MAX || u32(r + 42) == UINT32_MAX)
         return loci_fail(err, LOCI_E_UNSUPPORTED, "%s: an npz file of 4 GiB or more; save it as safetensors", t->path);
     if (u32(r + 20) != u32(r + 24))
@@ -132,7 +135,8 @@ static loci_status check_record(const unsigned char *r, uint32_t left, const loc
 }
 
 /* The local header of an entry: its name must be the record's, the array must end before `limit`. */
-static loci_status read_local(entry *e, const unsigned char *record, uint64_t limit, const loci_tensors *t, loci_error *err)
+static loci_status read_local(entry *e, const unsigned char *record, uint64_t limit, const loci_tensors *t,
+                              loci_error *err)
 {
     unsigned char h[LOCAL];
     uint32_t name_n = u16(record + 28);
@@ -162,8 +166,8 @@ static int by_local(const void *a, const void *b)
     return p->local < q->local ? -1 : p->local > q->local;
 }
 
-static loci_status read_entries(loci_tensors *t, entry *entries, const unsigned char *dir, uint32_t dir_n, uint64_t dir_at,
-                                loci_error *err)
+static loci_status read_entries(loci_tensors *t, entry *entries, const unsigned char *dir, uint32_t dir_n,
+                                uint64_t dir_at, loci_error *err)
 {
     const unsigned char *r = dir, *end = dir + dir_n;
     char *names = t->names;

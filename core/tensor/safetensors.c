@@ -7,23 +7,23 @@
  *
  * Reading believes nothing. It holds afterwards, for every tensor:
  *  (1) its dtype is known, ndim <= 8, and shape times dtype, multiplied with checks, is exactly its range of bytes;
- *  (2) the ranges, sorted, begin at 0, each begins where the one before ends (also the empty ones), the last ends with the
- *      file: no hole, no overlap, nothing reversed, nothing outside;
- *  (3) no key stands twice, no key is unknown, __metadata__ maps strings to strings and has no effect.
- * Every check comes before the allocation that it guards. Validation is never an assert.
+ *  (2) the ranges, sorted, begin at 0, each begins where the one before ends (also the empty ones), the last ends with
+ * the file: no hole, no overlap, nothing reversed, nothing outside; (3) no key stands twice, no key is unknown,
+ * __metadata__ maps strings to strings and has no effect. Every check comes before the allocation that it guards.
+ * Validation is never an assert.
  *
- * Writing sorts by descending alignment, then name, and pads the header so that the data begins at a multiple of 64: every
- * tensor is aligned to its element, and equal tensors give equal files.
+ * Writing sorts by descending alignment, then name, and pads the header so that the data begins at a multiple of 64:
+ * every tensor is aligned to its element, and equal tensors give equal files.
  *
- * Source: the format's own description, github.com/huggingface/safetensors. Departures, all stricter: the header is at most
- * 16 MiB (100 MB there), names 512 bytes, unknown keys of an entry are refused.
+ * Source: the format's own description, github.com/huggingface/safetensors. Departures, all stricter: the header is at
+ * most 16 MiB (100 MB there), names 512 bytes, unknown keys of an entry are refused.
  */
 #include "core/tensor/tensors.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH = 3, LEAD = 8 }; /* the format nests three deep: header, entry, shape */
+enum { DEPTH = 3, ITEMS = 64, LEAD = 8 }; /* the format nests three deep: header, entry, shape */
 
 static uint64_t load_u64(const unsigned char *p)
 {
@@ -60,7 +60,8 @@ static loci_status read_header(json_t **out, uint64_t *data_at, const loci_tenso
     text = loci_alloc(n);
     what = loci_format("%s: header", t->path);
     if (!text || !what) {
-        status = loci_fail(err, LOCI_E_NOMEM, "%s: no memory for a header of %llu bytes", t->path, (unsigned long long)n);
+        status =
+            loci_fail(err, LOCI_E_NOMEM, "%s: no memory for a header of %llu bytes", t->path, (unsigned long long)n);
         goto out;
     }
     LOCI_TRY(loci__tensors_pread(t, text, n, LEAD, err));
@@ -68,7 +69,7 @@ static loci_status read_header(json_t **out, uint64_t *data_at, const loci_tenso
         status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: not safetensors: the header does not begin with {", t->path);
         goto out;
     }
-    LOCI_TRY(loci_json_read(out, text, n, DEPTH, 0, what, err));
+    LOCI_TRY(loci_json_read(out, text, n, DEPTH, ITEMS, what, err));
     *data_at = LEAD + n;
 out:
     loci_free(text);
@@ -82,9 +83,8 @@ static loci_status check_meta(const loci_tensors *t, json_t *meta, loci_error *e
     json_t *value;
     if (!json_is_object(meta))
         return loci_fail(err, LOCI_E_CHECKPOINT, "%s: __metadata__ is not an object", t->path);
-    json_object_foreach(meta, key, value)
-        if (!json_is_string(value))
-            return loci_fail(err, LOCI_E_CHECKPOINT, "%s: __metadata__ holds something other than text", t->path);
+    json_object_foreach(meta, key, value) if (!json_is_string(value)) return loci_fail(
+        err, LOCI_E_CHECKPOINT, "%s: __metadata__ holds something other than text", t->path);
     return LOCI_OK;
 }
 
@@ -95,15 +95,16 @@ static bool get_count(int64_t *out, const json_t *value)
 }
 
 /* One entry of the header: (1) and the part of (2) that concerns one tensor. begin and end are relative to the data. */
-static loci_status read_entry(loci_named *out, uint64_t *begin, json_t *entry, const loci_tensors *t, uint64_t data_bytes,
-                              loci_error *err)
+static loci_status read_entry(loci_named *out, uint64_t *begin, json_t *entry, const loci_tensors *t,
+                              uint64_t data_bytes, loci_error *err)
 {
     const char *key, *dtype = NULL, *name = out->name;
     json_t *value, *shape = NULL, *offsets = NULL;
     int64_t b, e;
     uint64_t bytes;
 
-    json_object_foreach(entry, key, value) {
+    json_object_foreach(entry, key, value)
+    {
         if (strcmp(key, "dtype") == 0)
             dtype = json_string_value(value);
         else if (strcmp(key, "shape") == 0)
@@ -117,8 +118,8 @@ static loci_status read_entry(loci_named *out, uint64_t *begin, json_t *entry, c
     }
     if (!dtype || !json_is_array(shape) || !json_is_array(offsets) || json_array_size(offsets) != 2)
         return loci_fail(err, LOCI_E_CHECKPOINT,
-                         "%s: tensor %s: dtype as text, shape as list and data_offsets as list of two are wanted", t->path,
-                         name);
+                         "%s: tensor %s: dtype as text, shape as list and data_offsets as list of two are wanted",
+                         t->path, name);
     if (!loci_dtype_named(&out->dtype, dtype))
         return loci_fail(err, LOCI_E_UNSUPPORTED,
                          "%s: tensor %s: dtype is none of F64 F32 F16 BF16 I64 I32 I16 I8 U64 U32 U16 U8 BOOL", t->path,
@@ -129,14 +130,16 @@ static loci_status read_entry(loci_named *out, uint64_t *begin, json_t *entry, c
     out->ndim = (int32_t)json_array_size(shape);
     for (int32_t i = 0; i < out->ndim; i++)
         if (!get_count(&out->shape[i], json_array_get(shape, (size_t)i)))
-            return loci_fail(err, LOCI_E_CHECKPOINT, "%s: tensor %s: dimension %d is not a count", t->path, name, (int)i);
+            return loci_fail(err, LOCI_E_CHECKPOINT, "%s: tensor %s: dimension %d is not a count", t->path, name,
+                             (int)i);
     if (!loci_shape_bytes(&bytes, out->dtype, out->ndim, out->shape))
         return loci_fail(err, LOCI_E_CHECKPOINT, "%s: tensor %s: the size of its shape overflows", t->path, name);
     if (!get_count(&b, json_array_get(offsets, 0)) || !get_count(&e, json_array_get(offsets, 1)) || b > e)
-        return loci_fail(err, LOCI_E_CHECKPOINT, "%s: tensor %s: data_offsets are not two ascending counts", t->path, name);
+        return loci_fail(err, LOCI_E_CHECKPOINT, "%s: tensor %s: data_offsets are not two ascending counts", t->path,
+                         name);
     if ((uint64_t)e > data_bytes)
-        return loci_fail(err, LOCI_E_CHECKPOINT, "%s: tensor %s: its bytes end at %lld, the file's at %llu", t->path, name,
-                         (long long)e, (unsigned long long)data_bytes);
+        return loci_fail(err, LOCI_E_CHECKPOINT, "%s: tensor %s: its bytes end at %lld, the file's at %llu", t->path,
+                         name, (long long)e, (unsigned long long)data_bytes);
     if ((uint64_t)(e - b) != bytes)
         return loci_fail(err, LOCI_E_CHECKPOINT, "%s: tensor %s: %llu bytes by dtype and shape, %lld by data_offsets",
                          t->path, name, (unsigned long long)bytes, (long long)(e - b));
@@ -166,8 +169,9 @@ static loci_status order(loci_tensors *t, place *places, uint32_t n, uint64_t da
     qsort(places, n, sizeof *places, by_place);
     for (uint32_t i = 0; i < n; i++) {
         if (places[i].begin != end) /* (2) */
-            return loci_fail(err, LOCI_E_CHECKPOINT, "%s: tensor %s: begins at %llu, the bytes before it end at %llu: %s",
-                             t->path, places[i].named.name, (unsigned long long)places[i].begin, (unsigned long long)end,
+            return loci_fail(err, LOCI_E_CHECKPOINT,
+                             "%s: tensor %s: begins at %llu, the bytes before it end at %llu: %s", t->path,
+                             places[i].named.name, (unsigned long long)places[i].begin, (unsigned long long)end,
                              places[i].begin > end ? "a hole" : "an overlap");
         t->at[i] = places[i].named;
         t->offset[i] = data_at + end;
@@ -197,15 +201,16 @@ loci_status loci__safetensors_read(loci_tensors *t, loci_error *err)
     }
     n = json_object_size(header);
     n = n > LOCI_MAX_TENSORS ? LOCI_MAX_TENSORS + 1 : n;
-    json_object_foreach(header, key, value) {
+    json_object_foreach(header, key, value)
+    {
         const char *fault = loci__name_fault(key, strlen(key));
         if (fault) {
             status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: %s", t->path, fault);
             goto out;
         }
         if (json_object_size(value) != 3) { /* before any list is allocated that a small file could blow up */
-            status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: tensor %s: its entry is not of dtype, shape and data_offsets",
-                               t->path, key);
+            status = loci_fail(err, LOCI_E_CHECKPOINT,
+                               "%s: tensor %s: its entry is not of dtype, shape and data_offsets", t->path, key);
             goto out;
         }
         names += strlen(key) + 1;
@@ -215,7 +220,8 @@ loci_status loci__safetensors_read(loci_tensors *t, loci_error *err)
         status = loci_fail(err, LOCI_E_NOMEM, "%s: no memory for the list of %zu tensors", t->path, n);
         goto out;
     }
-    json_object_foreach(header, key, value) {
+    json_object_foreach(header, key, value)
+    {
         size_t len = strlen(key) + 1;
         places[i].named.name = memcpy(t->names + name_at, key, len);
         name_at += len;
@@ -317,8 +323,10 @@ static loci_status make_head(char **out, size_t *out_n, const loci_named *const 
     need = json_dumpb(root, NULL, 0, JSON_COMPACT);
     all = loci_align64(LEAD + need);
     if (all - LEAD > LOCI_MAX_TENSOR_HEADER) {
-        status = loci_fail(err, LOCI_E_ARG, "%s: a header of %zu bytes for %u tensors, the limit is 16777216; use fewer "
-                           "tensors to a file", path, need, n);
+        status = loci_fail(err, LOCI_E_ARG,
+                           "%s: a header of %zu bytes for %u tensors, the limit is 16777216; use fewer "
+                           "tensors to a file",
+                           path, need, n);
         goto out;
     }
     if (need == 0 || !(*out = loci_alloc(all)) || json_dumpb(root, *out + LEAD, need, JSON_COMPACT) != need) {

@@ -3,9 +3,9 @@
  * core/tensor: an opened tensor file: telling formats apart, reading the bytes, finding a tensor by name.
  *
  *  (1) Only regular files are read, with pread: a pipe could block, a map could fault when the file shrinks under it.
- *  (2) Every tensor starts at a multiple of 64 in one block of memory, however it lay in the file. The block exceeds the
- *      file by at most 63 bytes per tensor, and a tensor costs the file more than that in its header.
- *  (3) Names are looked up in a sorted list: a file of many tensors cannot make opening a model quadratic.
+ *  (2) Every tensor starts at a multiple of 64 in one block of memory, however it lay in the file. The block exceeds
+ * the file by at most 63 bytes per tensor, and a tensor costs the file more than that in its header. (3) Names are
+ * looked up in a sorted list: a file of many tensors cannot make opening a model quadratic.
  */
 #include "core/tensor/tensors.h"
 

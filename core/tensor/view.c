@@ -20,10 +20,10 @@ static const struct {
     const char *name;
     loci_dtype dtype;
 } dtypes[] = {
-    {"F32", {LOCI_FLOAT, 32, 1}}, {"F64", {LOCI_FLOAT, 64, 1}}, {"F16", {LOCI_FLOAT, 16, 1}},
-    {"BF16", {LOCI_BFLOAT, 16, 1}}, {"I64", {LOCI_INT, 64, 1}},  {"I32", {LOCI_INT, 32, 1}},
-    {"I16", {LOCI_INT, 16, 1}},   {"I8", {LOCI_INT, 8, 1}},     {"U64", {LOCI_UINT, 64, 1}},
-    {"U32", {LOCI_UINT, 32, 1}},  {"U16", {LOCI_UINT, 16, 1}},  {"U8", {LOCI_UINT, 8, 1}},
+    {"F32", {LOCI_FLOAT, 32, 1}},   {"F64", {LOCI_FLOAT, 64, 1}}, {"F16", {LOCI_FLOAT, 16, 1}},
+    {"BF16", {LOCI_BFLOAT, 16, 1}}, {"I64", {LOCI_INT, 64, 1}},   {"I32", {LOCI_INT, 32, 1}},
+    {"I16", {LOCI_INT, 16, 1}},     {"I8", {LOCI_INT, 8, 1}},     {"U64", {LOCI_UINT, 64, 1}},
+    {"U32", {LOCI_UINT, 32, 1}},    {"U16", {LOCI_UINT, 16, 1}},  {"U8", {LOCI_UINT, 8, 1}},
     {"BOOL", {DLPACK_BOOL, 8, 1}},
 };
 enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };

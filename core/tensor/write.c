@@ -4,13 +4,12 @@
  *
  *     open folder -> create ".NAME.PID-N.tmp" in it -> write ... -> fsync -> close -> rename to NAME -> fsync folder
  *
- *  (1) Until the rename the target is untouched; after it the target is the new file. A crash in between leaves at most a
- *      temporary file, never a part of one under the real name.
- *  (2) Everything is relative to the folder that was opened first: renaming a parent meanwhile does no harm.
- *  (3) The temporary file is created exclusively and is the only thing this code ever deletes.
- *  (4) A device, a pipe or a folder is not replaced: as root, renaming over /dev/null would break the machine.
- *  (5) The free space is asked first where the size is known, so that a full disk is a message and not a loss of time; the
- *      answer is only a hint, and running out later ends in the same state.
+ *  (1) Until the rename the target is untouched; after it the target is the new file. A crash in between leaves at most
+ * a temporary file, never a part of one under the real name. (2) Everything is relative to the folder that was opened
+ * first: renaming a parent meanwhile does no harm. (3) The temporary file is created exclusively and is the only thing
+ * this code ever deletes. (4) A device, a pipe or a folder is not replaced: as root, renaming over /dev/null would
+ * break the machine. (5) The free space is asked first where the size is known, so that a full disk is a message and
+ * not a loss of time; the answer is only a hint, and running out later ends in the same state.
  *
  * Source: the practice of SQLite and of git; fsync(2) on why the folder is synced too.
  */
@@ -35,7 +34,8 @@ static loci_status fail_errno(const loci_writer *w, loci_error *err, const char 
 {
     int e = errno;
     if (e == ENOSPC || e == EDQUOT)
-        return loci_fail(err, LOCI_E_IO, "%s: %s: the disk is full; nothing was changed, free some space", w->path, what);
+        return loci_fail(err, LOCI_E_IO, "%s: %s: the disk is full; nothing was changed, free some space", w->path,
+                         what);
     return loci_fail(err, LOCI_E_IO, "%s: %s: %s", w->path, what, strerror(e));
 }
 
@@ -76,7 +76,8 @@ static loci_status create_temp(loci_writer *w, loci_error *err)
 {
     static atomic_uint count;
     for (int tries = 0; tries < 100; tries++) {
-        (void)snprintf(w->temp, sizeof w->temp, ".%.48s.%ld-%u.tmp", w->name, (long)getpid(), atomic_fetch_add(&count, 1));
+        (void)snprintf(w->temp, sizeof w->temp, ".%.48s.%ld-%u.tmp", w->name, (long)getpid(),
+                       atomic_fetch_add(&count, 1));
         w->fd = openat(w->folder, w->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666); /* (3) */
         if (w->fd >= 0)
             return LOCI_OK;

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * compose: the five classes: how one mixer and one memory make a block.
+ *
+ *     plain  mixer only          mac  memory as context          mag  memory as gate
+ *     lmm    memory only         mal  memory as layer
+ *
+ * They differ in what they want, in defaults, in the states they declare and in the function that runs them: once.c for
+ * four, mac.c for one. A memory that is `none` turns mac, mag and mal into plain, whose weights they then have.
+ */
+#include "parts.h"
+#include <stdio.h>
+
+#define INT_KEY(id, name, def, lo, hi, help) \
+    static const loci_key id = {sizeof(loci_key), LOCI_KEY_INT, name, def, help, NULL, lo, hi}
+#define OTHER_KEY(id, type, name, def, choices, help) \
+    static const loci_key id = {sizeof(loci_key), type, name, def, help, choices, 0, 0}
+#define PERSISTENT "Learned rows before every document (mac: every segment), seen by all its tokens."
+INT_KEY(persistent_4, "persistent_tok", "4", 0, 4096, PERSISTENT);
+INT_KEY(persistent_0, "persistent_tok", "0", 0, 4096, PERSISTENT);
+INT_KEY(segment, "segment_tok", "64", 1, 1 << 20,
+        "Tokens of a segment: what attention sees and how often the memory is read anew.");
+OTHER_KEY(retrieval, LOCI_KEY_ENUM, "retrieval", "strict", "strict",
+          "Which memory rows a token sees: strict is causal.");
+OTHER_KEY(gating, LOCI_KEY_ENUM, "gate", "normgate", "normgate",
+          "How attention y and memory m join: rms(y) * sigmoid(rms(m)), both with gains.");
+OTHER_KEY(to_memory_no, LOCI_KEY_BOOL, "persistent_to_memory", "no", NULL, "The memory reads the persistent rows too.");
+OTHER_KEY(to_memory_yes, LOCI_KEY_BOOL, "persistent_to_memory", "yes", NULL,
+          "The memory reads the persistent rows too.");
+static const loci_key *const mac_keys[] = {&persistent_4, &segment, &retrieval, &gating};
+static const loci_key *const mag_keys[] = {&persistent_4, &to_memory_no, &gating};
+static const loci_key *const mal_keys[] = {&persistent_4, &to_memory_yes};
+static const loci_key *const one_keys[] = {&persistent_0};
+
+#define STREAM (LOCI_CAP_BACKWARD | LOCI_CAP_STREAMING | LOCI_CAP_CAUSAL)
+static const loci_want any_mixer = {sizeof(loci_want), 0, "mixer", LOCI_KIND_MIXER, LOCI_CAP_BACKWARD};
+static const loci_want ctx_mixer = {sizeof(loci_want), 0, "mixer", LOCI_KIND_MIXER, STREAM | LOCI_CAP_CONTEXT};
+static const loci_want some_memory = {sizeof(loci_want), 1, "memory", LOCI_KIND_MEMORY, STREAM};
+static const loci_want the_memory = {sizeof(loci_want), 0, "memory", LOCI_KIND_MEMORY, STREAM};
+static const loci_want *const both[] = {&ctx_mixer, &some_memory};
+static const loci_want *const mixer_only[] = {&any_mixer};
+static const loci_want *const memory_only[] = {&the_memory};
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+static loci_status fit(const loci_host *host, const loci_config *config, const loci_shape *shape, loci_fit *f)
+{
+    (void)config;
+    if (shape->dtype.code != LOCI_FLOAT || (shape->dtype.bits != 32 && shape->dtype.bits != 64))
+        snprintf(f->reason, sizeof f->reason, "computes in float32 or float64 only");
+    else if (!host->get_ext(host, shape->device, LOCI_EXT_OPS))
+        snprintf(f->reason, sizeof f->reason, "the device offers no " LOCI_EXT_OPS);
+    else {
+        f->score = 50;
+        snprintf(f->reason, sizeof f->reason, "calls its children over the services of the device");
+    }
+    return LOCI_OK;
+}
+
+static loci_status create(enum form form, const loci_host *host, const loci_config *config, const loci_shape *shape,
+                          loci_module **out, loci_error *err)
+{
+    struct loci_module *m = host->alloc(host, sizeof *m);
+
+    if (!m)
+        return compose_fail(err, LOCI_E_NOMEM, "out of memory");
+    m->host = host;
+    m->ops = host->get_ext(host, shape->device, LOCI_EXT_OPS);
+    m->form = form;
+    m->shape = *shape;
+    m->dim = shape->dim;
+    m->persistent_tok = config->get_int(config->ctx, "persistent_tok");
+    m->segment_tok = form == MAC ? config->get_int(config->ctx, "segment_tok") : 0;
+    m->to_memory =
+        form == LMM || ((form == MAG || form == MAL) && config->get_int(config->ctx, "persistent_to_memory"));
+    if (!m->ops) {
+        host->free(host, m);
+        return compose_fail(err, LOCI_E_DEVICE, "the device offers no " LOCI_EXT_OPS);
+    }
+    *out = m;
+    return LOCI_OK;
+}
+
+#define CREATE(name, form) \
+    static loci_status name(const loci_host *host, const loci_config *config, const loci_site *site, \
+                            const loci_shape *shape, loci_module **out, loci_error *err) \
+    { \
+        (void)site; \
+        return create(form, host, config, shape, out, err); \
+    }
+CREATE(create_plain, PLAIN)
+CREATE(create_mac, MAC)
+CREATE(create_mag, MAG)
+CREATE(create_mal, MAL)
+CREATE(create_lmm, LMM)
+
+static void destroy(loci_module *m)
+{
+    m->host->free(m->host, m);
+}
+
+static loci_status bind(loci_module *m, uint32_t n, const loci_child *const *children, loci_error *err)
+{
+    if (n != (m->form == PLAIN || m->form == LMM ? 1 : 2) || !children[0])
+        return compose_fail(err, LOCI_E_ARG, "a composition was bound to %u children that are not those it wants", n);
+    m->mixer = m->form == LMM ? NULL : children[0];
+    m->memory = m->form == LMM ? children[0] : n > 1 ? children[1] : NULL;
+    if (!m->memory) {
+        m->form = PLAIN;
+        m->to_memory = false;
+    }
+    return LOCI_OK;
+}
+
+static loci_status weight(loci_module *m, void *decl, const char *name, int32_t ndim, const int64_t *shape,
+                          int32_t init, double a, double b, uint32_t *index)
+{
+    const loci_slot s = {sizeof s, LOCI_SLOT_NO_DECAY, name, ndim, init, shape, {0, 0, 0}, 0, a, b, 0};
+
+    return m->host->declare(m->host, decl, &s, index);
+}
+
+static loci_status declare(loci_module *m, void *decl, loci_error *err)
+{
+    const loci_host *host = m->host;
+    const int64_t P = m->persistent_tok;
+
+    (void)err; /* the host says what it refused */
+    if (P > 0)
+        TRY(weight(m, decl, "persistent", 2, (int64_t[]){P, m->dim}, LOCI_INIT_NORMAL, 0, 0.02, &m->w_persistent));
+    if (m->form == MAC || m->form == MAG) {
+        TRY(weight(m, decl, "gate_y.weight", 1, &m->dim, LOCI_INIT_CONST, 1, 0, &m->w_gate_y));
+        TRY(weight(m, decl, "gate_m.weight", 1, &m->dim, LOCI_INIT_CONST, 1, 0, &m->w_gate_m));
+    }
+    if (m->form == MAC) {
+        TRY(host->declare_sub(host, decl, m->mixer, "mix", P + 2 * m->segment_tok, 0, &m->s_mix));
+        TRY(host->declare_sub(host, decl, m->memory, "run", 0, 0, &m->s_run));
+        return host->declare_sub(host, decl, m->memory, "snap", 0, 0, &m->s_snap);
+    }
+    if (m->mixer)
+        TRY(host->declare_sub(host, decl, m->mixer, "mix", 0, P, &m->s_mix));
+    return m->memory ? host->declare_sub(host, decl, m->memory, "mem", 0, 0, &m->s_run) : LOCI_OK;
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
+
+static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
+{
+    if (op != LOCI_OP_MIX)
+        return compose_fail(err, LOCI_E_UNSUPPORTED, "a composition knows one operation, not number %d", (int)op);
+    return m->form == MAC ? mac_plan(m, shape, need, err) : once_plan(m, shape, need, err);
+}
+
+static loci_status forward(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_io *io, loci_error *err)
+{
+    struct call c;
+
+    if (io->q->n_runs == 0)
+        return LOCI_OK;
+    TRY(call_begin(&c, m, x, s, io, false, err));
+    return m->form == MAC ? mac_forward(&c) : once_forward(&c);
+}
+
+static loci_status backward(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_io *io, loci_error *err)
+{
+    struct call c;
+
+    if (io->q->n_runs == 0)
+        return LOCI_OK;
+    TRY(call_begin(&c, m, x, s, io, true, err));
+    return m->form == MAC ? mac_backward(&c) : once_backward(&c);
+}
+
+static const loci_mixer iface = {sizeof iface, 0, forward, backward};
+
+#define CLASS(name, keys_, wants_, summary_, doc_) \
+    static const loci_class class_##name = {.struct_size = sizeof class_##name, \
+                                            .id = #name, \
+                                            .kind = LOCI_KIND_COMPOSE, \
+                                            .version = "1.0", \
+                                            .summary = summary_, \
+                                            .doc = doc_, \
+                                            .caps = STREAM, \
+                                            .n_keys = sizeof keys_ / sizeof *keys_, \
+                                            .n_wants = sizeof wants_ / sizeof *wants_, \
+                                            .keys = keys_, \
+                                            .wants = wants_, \
+                                            .fit = fit, \
+                                            .create = create_##name, \
+                                            .destroy = destroy, \
+                                            .bind = bind, \
+                                            .declare = declare, \
+                                            .plan = plan, \
+                                            .iface = &iface}
+
+CLASS(plain, one_keys, mixer_only, "the mixer alone", "y = mix(x | [p; x]), p learned rows (none by default).");
+CLASS(lmm, one_keys, memory_only, "the memory alone",
+      "y = mem([p; x]), p learned rows (none by default). Behrouz et al. 2025, section 4.3.");
+CLASS(mac, mac_keys, both, "memory as context: attention by segment over [persistent; read memory; segment]",
+      "per segment: h = read(x), y = mix(x | [p; h; x]), m = write and read(y), o = gate(y, m); strictly causal.\n"
+      "Cost: attention T (P + 2C). Behrouz et al. 2025, section 4.1.");
+CLASS(mag, mag_keys, both, "memory as gate: attention and memory side by side, joined by a gate",
+      "o = gate(mix(x | [p; x]), mem(x)), gate(y, m) = rms(y) o sigmoid(rms(m)) with gains.\n"
+      "Behrouz et al. 2025, section 4.2.");
+CLASS(mal, mal_keys, both, "memory as layer: the memory with a residual, then attention over what it made",
+      "z = [p; x], u = z + mem(z), y = mix(u | u). Behrouz et al. 2025, section 4.3; the residual is ours.");
+
+static const loci_class *const classes[] = {&class_plain, &class_lmm, &class_mac, &class_mag, &class_mal};
+
+LOCI_EXPORT extern const loci_plugin loci_plugin_v1;
+const loci_plugin loci_plugin_v1 = {LOCI_PLUGIN_HEAD, "compose", "1.0", "Apache-2.0", 5, 0, classes};
+LOCI_PLUGIN_NOTE("class=compose/plain\nclass=compose/lmm\nclass=compose/mac\nclass=compose/mag\nclass=compose/mal\n");

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Matrix products against a plain loop: transposes, strides, batches, broadcasting, beta, empty sizes, threads.
+ */
+#include "tests/unit/ops_tools.h"
+
+/* C of the tensors as given, by definition; c holds the old C. */
+static double *oracle(const struct ck_t *a, const struct ck_t *b, const struct ck_t *c, unsigned flags, double alpha,
+                      double beta)
+{
+    int r = c->t.ndim;
+    int64_t M = c->shape[r - 2], N = c->shape[r - 1], K = a->shape[flags & LOCI_GEMM_TA ? r - 2 : r - 1];
+    double *want = ck_read(c);
+
+    for (int64_t i = 0; i < c->n; i++) {
+        int64_t batch = i / (M * N), m = i / N % M, n = i % N;
+        double sum = 0;
+        for (int64_t k = 0; k < K; k++)
+            sum += ck_get(a, batch * M * K + (flags & LOCI_GEMM_TA ? k * M + m : m * K + k)) *
+                   ck_get(b, batch * K * N + (flags & LOCI_GEMM_TB ? n * K + k : k * N + n));
+        want[i] = alpha * sum + (beta == 0 ? 0 : beta * want[i]);
+    }
+    return want;
+}
+
+static void check(const char *what, struct ck_t *a, struct ck_t *b, struct ck_t *c, unsigned flags, double alpha,
+                  double beta)
+{
+    loci_gemm g = {sizeof g, flags, alpha, beta, T(a), T(b), T(c)};
+    double *want;
+
+    rig.floor = 1; /* of numbers drawn from N(0, 1) */
+    if (beta != 0)
+        ck_fill(c, 1);
+    want = oracle(a, b, c, flags, alpha, beta);
+    CK_TRUE(rig.ops->gemm(&rig.x, &g, &ck_err) == LOCI_OK, "%s: %s", what, ck_err.msg);
+    judge(what, c->shape[c->t.ndim - 2], c, want);
+    free(want);
+}
+
+static void gemm__matches_the_plain_loop_for_all_transposes(void)
+{
+    static const int64_t sizes[][3] = {{1, 1, 1},   {1, 17, 33},  {7, 1, 9},     {5, 6, 1},      {4, 16, 300},
+                                       {33, 31, 2}, {64, 64, 64}, {65, 127, 40}, {130, 70, 257}, {1, 300, 200}};
+
+    EACH_RIG(which, 2)
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (unsigned flags = 0; flags < 4; flags++) {
+            int64_t M = sizes[s][0], N = sizes[s][1], K = sizes[s][2];
+            int64_t as[2] = {flags & 1 ? K : M, flags & 1 ? M : K}, bs[2] = {flags & 2 ? N : K, flags & 2 ? K : N};
+            int skew = (int)(s % 2);
+            struct ck_t a = ck_new(rig.bits, skew, 2, as, SHAPE(as[1] + 3, 1));
+            struct ck_t b = ck_new(rig.bits, skew, 2, bs, SHAPE(bs[1] + 1, 1));
+            struct ck_t c = ck_new(rig.bits, skew, 2, SHAPE(M, N), SHAPE(N + 2, 1));
+            ck_fill(&a, 1);
+            ck_fill(&b, 1);
+            check("beta 0 over NaN", &a, &b, &c, flags, 1, 0);
+            check("beta 1", &a, &b, &c, flags, -0.5, 1);
+            check("beta 0.3", &a, &b, &c, flags, 2, 0.3);
+            ck_drop(&a);
+            ck_drop(&b);
+            ck_drop(&c);
+        }
+}
+
+static void gemm__broadcasts_and_merges_batches(void)
+{
+    static const int64_t M = 9, N = 20, K = 13;
+
+    EACH_RIG(which, 2)
+    for (int form = 0; form < 7; form++) {
+        /* A [2,3,M,K], C [2,3,M,N] */
+        int64_t as[4] = {3 * M * K, M * K, K, 1}, bs[4] = {3 * K * N, K * N, N, 1}, cs[4] = {3 * M * N, M * N, N, 1};
+        struct ck_t a, b, c;
+        if (form == 1 || form == 3) /* one B for all: the rows merge */
+            bs[0] = bs[1] = 0;
+        if (form == 2) /* one B per outer batch: the inner axis merges */
+            bs[1] = 0;
+        if (form == 3) /* heads between rows, [2,M,3,K] seen as [2,3,M,K]: nothing merges */
+            as[1] = K, as[2] = 3 * K, cs[1] = N, cs[2] = 3 * N;
+        if (form == 4) /* one A for all */
+            as[0] = as[1] = 0;
+        if (form == 5) /* gaps */
+            as[0] += 50, as[1] += 7, as[0] += 21, cs[0] += 100, bs[0] = 0;
+        if (form == 6) /* one row of A for all rows, one column of B for all columns */
+            as[2] = 0, bs[3] = 0;
+        a = ck_new(rig.bits, 0, 4, SHAPE(2, 3, M, K), as);
+        b = ck_new(rig.bits, 0, 4, SHAPE(2, 3, K, N), bs);
+        c = ck_new(rig.bits, 0, 4, SHAPE(2, 3, M, N), cs);
+        ck_fill(&a, 1);
+        ck_fill(&b, 1);
+        check("batch", &a, &b, &c, 0, 1, 0);
+        check("batch, added", &a, &b, &c, 0, 1, 1);
+        ck_drop(&a);
+        ck_drop(&b);
+        ck_drop(&c);
+    }
+}
+
+/* [B, 1, D] times a weight: M is 1 and the batch becomes the rows, with strides of its own. */
+static void gemm__merges_single_rows(void)
+{
+    EACH_RIG(which, 2)
+    for (int flags = 0; flags < 4; flags += 2) {
+        struct ck_t a = ck_new(rig.bits, 0, 3, SHAPE(70, 1, 40), SHAPE(57, 3, 1));
+        struct ck_t b = flags ? ck_new(rig.bits, 0, 3, SHAPE(70, 50, 40), SHAPE(0, 40, 1))
+                              : ck_new(rig.bits, 0, 3, SHAPE(70, 40, 50), SHAPE(0, 50, 1));
+        struct ck_t c = ck_new(rig.bits, 0, 3, SHAPE(70, 1, 50), SHAPE(61, 2, 1));
+        ck_fill(&a, 1);
+        ck_fill(&b, 1);
+        check("single rows", &a, &b, &c, (unsigned)flags, 1, 0);
+        ck_drop(&a);
+        ck_drop(&b);
+        ck_drop(&c);
+    }
+}
+
+static void gemm__handles_empty_sizes(void)
+{
+    EACH_RIG(which, 2)
+    for (int empty = 0; empty < 4; empty++) {
+        int64_t M = empty == 0 ? 0 : 3, N = empty == 1 ? 0 : 4, K = empty == 2 ? 0 : 5, B = empty == 3 ? 0 : 2;
+        struct ck_t a = ck_new(rig.bits, 0, 3, SHAPE(B, M, K), NULL), b = ck_new(rig.bits, 0, 3, SHAPE(B, K, N), NULL);
+        struct ck_t c = ck_new(rig.bits, 0, 3, SHAPE(B, M, N), NULL);
+        ck_fill(&a, 1);
+        ck_fill(&b, 1);
+        if (a.n == 0)
+            a.t.data = NULL;
+        if (b.n == 0)
+            b.t.data = NULL;
+        check("empty, beta 0", &a, &b, &c, 0, 1, 0);
+        check("empty, beta 2", &a, &b, &c, 0, 1, 2);
+        ck_drop(&a);
+        ck_drop(&b);
+        ck_drop(&c);
+    }
+}
+
+static void gemm__keeps_nan_and_infinity(void)
+{
+    EACH_RIG(which, 2)
+    for (int64_t n = 8; n <= 64; n += 56) {
+        struct ck_t a = ck_new(rig.bits, 0, 2, SHAPE(n, n), NULL), b = ck_new(rig.bits, 0, 2, SHAPE(n, n), NULL);
+        struct ck_t c = ck_new(rig.bits, 0, 2, SHAPE(n, n), NULL);
+        loci_gemm g = {sizeof g, 0, 1, 0, T(&a), T(&b), T(&c)};
+        ck_const(&a, 1);
+        ck_const(&b, 1);
+        ck_set(&a, 3 * n + 2, NAN);
+        ck_set(&a, 5 * n + 1, INFINITY);
+        CK_OK(rig.ops->gemm(&rig.x, &g, &ck_err));
+        CU_ASSERT_TRUE(isnan(ck_get(&c, 3 * n)) && isnan(ck_get(&c, 3 * n + n - 1)));
+        CU_ASSERT_TRUE(isinf(ck_get(&c, 5 * n)));
+        CU_ASSERT_EQUAL(ck_get(&c, 4 * n), (double)n);
+        ck_drop(&a);
+        ck_drop(&b);
+        ck_drop(&c);
+    }
+}
+
+static uint64_t product_hash(int which, int threads, int64_t B, int64_t M, int64_t N, int64_t K, unsigned flags)
+{
+    struct ck_t a, b, c;
+    uint64_t h = 0;
+
+    if (!rig_open(which, threads))
+        return 0;
+    a = flags & 1 ? ck_new(rig.bits, 0, 3, SHAPE(B, K, M), NULL) : ck_new(rig.bits, 0, 3, SHAPE(B, M, K), NULL);
+    b = flags & 2 ? ck_new(rig.bits, 0, 3, SHAPE(B, N, K), NULL) : ck_new(rig.bits, 0, 3, SHAPE(B, K, N), NULL);
+    c = ck_new(rig.bits, 0, 3, SHAPE(B, M, N), NULL);
+    ck_fill(&a, 1);
+    ck_fill(&b, 1);
+    loci_gemm g = {sizeof g, flags, 1, 0, T(&a), T(&b), T(&c)};
+    if (rig.ops->gemm(&rig.x, &g, &ck_err) == LOCI_OK)
+        h = ck_hash(&c, 1);
+    ck_drop(&a);
+    ck_drop(&b);
+    ck_drop(&c);
+    ck_host_close(&rig.h);
+    return h;
+}
+
+static void gemm__gives_the_same_bits_for_any_number_of_threads(void)
+{
+    static const int64_t sizes[][4] = {{1, 200, 310, 96}, {5, 40, 50, 60}, {1, 1, 700, 500}};
+
+    for (int which = 0; which < 4; which++)
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+            for (unsigned flags = 0; flags < 4; flags++) {
+                const int64_t *z = sizes[s];
+                uint64_t one = product_hash(which, 1, z[0], z[1], z[2], z[3], flags);
+                CU_ASSERT_EQUAL(one, product_hash(which, 2, z[0], z[1], z[2], z[3], flags));
+                CU_ASSERT_EQUAL(one, product_hash(which, 4, z[0], z[1], z[2], z[3], flags));
+            }
+}
+
+static void gemm__refuses_shapes_that_do_not_fit(void)
+{
+    struct ck_t a, b, c, flat;
+
+    CU_ASSERT_TRUE_FATAL(rig_open(0, 1));
+    a = ck_new(64, 0, 2, SHAPE(3, 4), NULL);
+    b = ck_new(64, 0, 2, SHAPE(5, 6), NULL);
+    c = ck_new(64, 0, 2, SHAPE(3, 6), NULL);
+    flat = ck_new(32, 0, 2, SHAPE(4, 6), NULL);
+    loci_gemm g = {sizeof g, 0, 1, 0, T(&a), T(&b), T(&c)};
+    loci_error err = LOCI_ERROR_INIT;
+    CU_ASSERT_EQUAL(rig.ops->gemm(&rig.x, &g, &err), LOCI_E_ARG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "op(A) is 3 x 4, op(B) 5 x 6, C 3 x 6"));
+    g.b = T(&flat); /* right shape, wrong type */
+    CU_ASSERT_EQUAL(rig.ops->gemm(&rig.x, &g, NULL), LOCI_E_ARG);
+    g.b = NULL;
+    CU_ASSERT_EQUAL(rig.ops->gemm(&rig.x, &g, NULL), LOCI_E_ARG);
+    ck_drop(&a);
+    ck_drop(&b);
+    ck_drop(&c);
+    ck_drop(&flat);
+    ck_host_close(&rig.h);
+}
+
+#define TESTS(X) \
+    X(gemm__matches_the_plain_loop_for_all_transposes) \
+    X(gemm__broadcasts_and_merges_batches) \
+    X(gemm__merges_single_rows) \
+    X(gemm__handles_empty_sizes) \
+    X(gemm__keeps_nan_and_infinity) \
+    X(gemm__gives_the_same_bits_for_any_number_of_threads) \
+    X(gemm__refuses_shapes_that_do_not_fit)
+CK_MAIN("gemm", TESTS)
