@@ -21,10 +21,10 @@ void omp_set_num_threads(int n); /* of libgomp, which oneDNN runs on; <omp.h> is
 #include <cblas.h>
 #endif
 
-#define SMALL (32 * 32 * 32)            /* multiplications: below, a library's overhead shows */
-#define LEAST (INT64_C(1) << 17)        /* of a block: below, a task's overhead shows */
-#define MOST (INT64_C(1) << 28)         /* of a block: some milliseconds */
-#define WANTED 8                        /* blocks, where they stay above LEAST */
+#define SMALL (20 * 20 * 20)     /* multiplications: below, a library's overhead shows */
+#define LEAST (INT64_C(1) << 17) /* of a block: below, a task's overhead shows */
+#define MOST (INT64_C(1) << 28)  /* of a block: some milliseconds */
+#define WANTED 8                 /* blocks, where they stay above LEAST */
 #define EDGE 64
 
 typedef struct gemm_job {
@@ -120,8 +120,8 @@ static loci_status gemm_check(const loci_gemm *g, loci_error *err)
     LOCI_TRY(loci_ops_check("gemm", "B", b, c->dtype, 2, false, err));
     r = c->ndim;
     if (a->ndim != r || b->ndim != r)
-        return loci_fail(err, LOCI_E_ARG, "gemm: A, B and C have %d, %d and %d dimensions; give all the same",
-                         a->ndim, b->ndim, r);
+        return loci_fail(err, LOCI_E_ARG, "gemm: A, B and C have %d, %d and %d dimensions; give all the same", a->ndim,
+                         b->ndim, r);
     for (int i = 0; i < r - 2; i++)
         if (a->shape[i] != c->shape[i] || b->shape[i] != c->shape[i])
             return loci_fail(err, LOCI_E_ARG, "gemm: axis %d is %lld in A, %lld in B, %lld in C; broadcast by stride 0",

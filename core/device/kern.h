@@ -14,8 +14,8 @@
 
 #include <loci/ops.h>
 
-#define LOCI_KERN_TAPS 8  /* most taps of one call of conv and conv_dw */
-#define LOCI_KERN_WIDE 128 /* most channels of one */
+#define LOCI_KERN_TAPS 8    /* most taps of one call of conv and conv_dw */
+#define LOCI_KERN_WIDE 128  /* most channels of one */
 #define LOCI_KERN_PAIRS 512 /* most pairs of channels of one call of rope */
 
 /* Elements are float or double; `size` says which. */

@@ -29,13 +29,19 @@ noinst_LTLIBRARIES          += %D%/libdev_avx512.la
 libloci_la_LIBADD           += %D%/libdev_avx512.la
 endif
 
-check_PROGRAMS += tests/unit/test_pool tests/unit/test_ops tests/unit/test_gemm tests/unit/test_random
-tests_unit_test_pool_SOURCES   = tests/unit/test_pool.c tests/ck.h
-tests_unit_test_pool_LDADD     = libloci.la $(CUNIT_LIBS) -lm
-tests_unit_test_ops_SOURCES    = tests/unit/test_ops.c tests/unit/test_ops_sums.c tests/unit/ops_tools.h \
-                                 tests/unit/host.h tests/ck.h
-tests_unit_test_ops_LDADD      = libloci.la $(CUNIT_LIBS) -lm
-tests_unit_test_gemm_SOURCES   = tests/unit/test_gemm.c tests/unit/ops_tools.h tests/unit/host.h tests/ck.h
-tests_unit_test_gemm_LDADD     = libloci.la $(CUNIT_LIBS) -lm
-tests_unit_test_random_SOURCES = tests/unit/test_random.c tests/ck.h
-tests_unit_test_random_LDADD   = libloci.la $(CUNIT_LIBS) -lm
+check_PROGRAMS += tests/unit/test_pool tests/unit/test_ops tests/unit/test_ops_back tests/unit/test_conv \
+                  tests/unit/test_gemm tests/unit/test_random
+tests_unit_test_pool_SOURCES     = tests/unit/test_pool.c tests/ck.h
+tests_unit_test_pool_LDADD       = libloci.la $(CUNIT_LIBS) -lm
+tests_unit_test_ops_SOURCES      = tests/unit/test_ops.c tests/unit/ops_tools.h tests/unit/host.h tests/ck.h
+tests_unit_test_ops_LDADD        = libloci.la $(CUNIT_LIBS) -lm
+tests_unit_test_ops_back_SOURCES = tests/unit/test_ops_back.c tests/unit/ops_tools.h tests/unit/host.h tests/ck.h
+tests_unit_test_ops_back_LDADD   = libloci.la $(CUNIT_LIBS) -lm
+tests_unit_test_conv_SOURCES     = tests/unit/test_conv.c tests/unit/ops_tools.h tests/unit/host.h tests/ck.h
+tests_unit_test_conv_LDADD       = libloci.la $(CUNIT_LIBS) -lm
+tests_unit_test_gemm_SOURCES     = tests/unit/test_gemm.c tests/unit/ops_tools.h tests/unit/host.h tests/ck.h
+tests_unit_test_gemm_LDADD       = libloci.la $(CUNIT_LIBS) -lm
+tests_unit_test_random_SOURCES   = tests/unit/test_random.c tests/ck.h
+tests_unit_test_random_LDADD     = libloci.la $(CUNIT_LIBS) -lm
+
+include %D%/scan.mk

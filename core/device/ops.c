@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-#define STRIP 256       /* columns of a task of loci_ops_columns */
-#define PARTIAL 4096    /* elements of partial sums, on the stack of the caller: 32 KiB */
-#define SHARD_ROWS 64   /* least rows worth a shard */
+#define STRIP 256     /* columns of a task of loci_ops_columns */
+#define PARTIAL 4096  /* elements of partial sums, on the stack of the caller: 32 KiB */
+#define SHARD_ROWS 64 /* least rows worth a shard */
 
 /* ---- kernels ---------------------------------------------------------------------------------------------------- */
 

@@ -55,7 +55,8 @@ loci_status loci_op_map1(const loci_exec *, int32_t f, const loci_tensor *out, c
                          double beta, loci_error *);
 loci_status loci_op_map2(const loci_exec *, int32_t f, const loci_tensor *out, const loci_tensor *a,
                          const loci_tensor *b, double alpha, double beta, loci_error *);
-loci_status loci_op_sum_rows(const loci_exec *, const loci_tensor *out, const loci_tensor *a, double beta, loci_error *);
+loci_status loci_op_sum_rows(const loci_exec *, const loci_tensor *out, const loci_tensor *a, double beta,
+                             loci_error *);
 loci_status loci_op_norm(const loci_exec *, int32_t kind, const loci_tensor *y, const loci_tensor *x,
                          const loci_tensor *gain, const loci_tensor *stat, double eps, loci_error *);
 loci_status loci_op_norm_back(const loci_exec *, int32_t kind, const loci_tensor *dx, const loci_tensor *dgain,

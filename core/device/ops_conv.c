@@ -27,8 +27,8 @@ typedef struct conv_job {
     const loci_run *runs;
     int64_t n_runs, blocks, strips; /* blocks: of the longest run */
     int64_t K, N;
-    int64_t row, tok;             /* bytes from row to row and token to token, of x in forward, dy in backward */
-    int64_t x_row, x_tok;         /* of the other operand: y in forward, x in backward */
+    int64_t row, tok;     /* bytes from row to row and token to token, of x in forward, dy in backward */
+    int64_t x_row, x_tok; /* of the other operand: y in forward, x in backward */
     int64_t dx_row, dx_tok;
     int64_t tail_state, tail_tok; /* of the tail that is read */
     int64_t grad_state, grad_tok; /* of the tail that is written: tail_out, tail_grad */
@@ -188,8 +188,7 @@ static loci_status check_tail(const char *op, const char *name, const loci_tenso
 
     if (status != LOCI_OK)
         return status;
-    if (tail->ndim != 3 || tail->shape[1] != j->K - 1 || tail->shape[2] != j->N ||
-        (j->N > 1 && tail->strides[2] != 1))
+    if (tail->ndim != 3 || tail->shape[1] != j->K - 1 || tail->shape[2] != j->N || (j->N > 1 && tail->strides[2] != 1))
         return loci_fail(err, LOCI_E_ARG, "%s: %s must be [states,%lld,%lld], the last axis contiguous", op, name,
                          (long long)(j->K - 1), (long long)j->N);
     for (int64_t i = 0; i < j->n_runs; i++)

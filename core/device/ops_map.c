@@ -9,9 +9,9 @@
 
 typedef struct map_job {
     const loci_kern *k;
-    loci_walk w;               /* operands: out, a, b */
-    int64_t n, piece, pieces;  /* row, elements of a piece, pieces of a row */
-    int64_t step[3];           /* 1 or 0 */
+    loci_walk w;              /* operands: out, a, b */
+    int64_t n, piece, pieces; /* row, elements of a piece, pieces of a row */
+    int64_t step[3];          /* 1 or 0 */
     char *out;
     const char *a, *b;
     int32_t f;

@@ -53,8 +53,8 @@ static loci_status norm_init(norm_job *j, const char *op, int32_t kind, const lo
         return loci_fail(err, LOCI_E_ARG, "%s: the last axis of x and dy must have stride 1", op);
     for (int i = 0; i < lead; i++)
         rows *= y->shape[i];
-    if (stat && (!loci_ops_same_type(stat->dtype, y->dtype) || loci_ops_elements(stat) != rows ||
-                 !loci_ops_contiguous(stat)))
+    if (stat &&
+        (!loci_ops_same_type(stat->dtype, y->dtype) || loci_ops_elements(stat) != rows || !loci_ops_contiguous(stat)))
         return loci_fail(err, LOCI_E_ARG, "%s: stat must be contiguous, of x's type, with %lld elements", op,
                          (long long)rows);
     j->kind = kind;

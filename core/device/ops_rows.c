@@ -92,8 +92,7 @@ loci_status loci_op_take(const loci_exec *x, const loci_tensor *out, const loci_
 
     if (!(j.k = loci_ops_kern(x, "take", out, err)))
         return LOCI_E_ARG;
-    LOCI_TRY(a ? rows_init(&j, "take", out, a, rows, out, a, err)
-               : loci_fail(err, LOCI_E_ARG, "take: a is missing"));
+    LOCI_TRY(a ? rows_init(&j, "take", out, a, rows, out, a, err) : loci_fail(err, LOCI_E_ARG, "take: a is missing"));
     if (j.n > 0)
         status = loci_ops_for(x, j.m * j.w.count, LOCI_OPS_GRAIN / (j.n + 1), take_task, &j);
 out:
