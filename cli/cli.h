@@ -53,6 +53,8 @@ extern const struct verb verb_train, verb_eval, verb_compare, verb_list, verb_in
 /* Set by the first SIGINT, SIGTERM or SIGHUP (a second one ends at once), and by SIGUSR1. */
 extern volatile sig_atomic_t cli_stop, cli_save;
 
+/* *out = o with the arguments that are no options behind the -c files. loci_free(out->configs). */
+loci_status cli_join_words(struct options *out, const struct options *o, loci_error *err);
 /* base (a checkpoint's config.ini, may be NULL), the -c files, LOCI_SET, --threads, --set; nothing is checked yet. */
 loci_status cli_config(loci_conf **out, const struct options *o, const char *base, loci_error *err);
 /* The folder of a run: run.dir, else runs/<run.name, or the stem of the first config, or `fallback`>. loci_free it. */

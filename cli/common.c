@@ -3,6 +3,7 @@
  * What verbs share: the config from the options, run folders, JSON, the live line.
  */
 #include "cli/cli.h"
+#include "core/config/diff.h"
 #include "core/tensor/file.h"
 #include "core/train/train.h"
 #include <math.h>
@@ -10,14 +11,24 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A config that came with a checkpoint is data from elsewhere: it may name components, never where programs lie, and it
- * may not pull in other files. What says so is left out line by line. */
+loci_status cli_join_words(struct options *out, const struct options *o, loci_error *err)
+{
+    *out = *o;
+    out->configs = loci_alloc((o->n_configs + o->n_words + 1) * sizeof *out->configs);
+    if (!out->configs)
+        return loci_fail(err, LOCI_E_NOMEM, "out of memory");
+    memcpy(out->configs, o->configs, o->n_configs * sizeof *out->configs);
+    for (size_t i = 0; i < o->n_words; i++)
+        out->configs[out->n_configs++] = o->words[i];
+    return LOCI_OK;
+}
+
+/* A config that came with a checkpoint is data from elsewhere: it may name components, never where programs lie. */
 static loci_status saved_config(loci_conf *c, const char *path, loci_error *err)
 {
     loci_status status = LOCI_OK;
-    char *text = NULL, *save = NULL;
+    char *text = NULL;
     size_t n = 0;
-    bool skip = false;
     loci_text kept = {0};
 
     LOCI_TRY(loci_file_read(&text, &n, path, 1 << 22, err));
@@ -25,20 +36,8 @@ static loci_status saved_config(loci_conf *c, const char *path, loci_error *err)
         status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: a NUL byte in a config", path);
         goto out;
     }
-    for (char *line = text; line; line = save) {
-        save = strchr(line, '\n');
-        if (save)
-            *save++ = '\0';
-        if (*line == '[')
-            skip = !strncmp(line, "[plugins]", 9) || !strncmp(line, "[plugin.", 8) || !strncmp(line, "[arm.", 5);
-        if (!strncmp(line + strspn(line, " \t"), "include", 7)) {
-            status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: the config of a checkpoint may not include files", path);
-            goto out;
-        }
-        loci_text_add(&kept, "%s\n", skip ? "" : line);
-    }
-    LOCI_TRY(kept.failed ? loci_fail(err, LOCI_E_NOMEM, "out of memory") : LOCI_OK);
-    status = loci_conf_text(c, path, kept.at, kept.len, err);
+    LOCI_TRY(loci_conf_without_paths(&kept, text, err));
+    status = loci_conf_text(c, path, kept.at ? kept.at : "", kept.len, err);
 out:
     loci_text_free(&kept);
     loci_free(text);

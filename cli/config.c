@@ -62,18 +62,29 @@ static void add_value(void *arg, const char *section, const char *key, const cha
     json_object_set_new(s, key, json_pack("{s:s, s:s}", "value", value, "origin", origin));
 }
 
+struct defaults {
+    json_t *all;
+    const loci_conf *conf;
+};
+
+static void add_default(void *arg, const char *section, const loci_key *key)
+{
+    struct defaults *d = arg;
+
+    if (loci_conf_has(d->conf, section, key->name) && !strchr(section, '<') && strcmp(section, "plugin.ID"))
+        add_value(d->all, section, key->name, loci_conf_str(d->conf, -1, section, key->name),
+                  loci_conf_origin(d->conf, -1, section, key->name));
+}
+
 static loci_status run(const struct options *o, loci_error *err)
 {
     loci_status status = LOCI_OK;
     loci_conf *conf = NULL;
     loci_context *cx = NULL;
     loci_text text = {0};
-    struct options own = *o;
+    struct options own = {0};
 
-    if (o->n_words) {
-        own.configs = o->words;
-        own.n_configs = o->n_words;
-    }
+    LOCI_TRY(cli_join_words(&own, o, err));
     LOCI_TRY(cli_config(&conf, &own, NULL, err));
     LOCI_TRY(loci_context_new(&cx, conf, o->plugin_path, o->allow_unknown, err));
     if (help) {
@@ -81,6 +92,8 @@ static loci_status run(const struct options *o, loci_error *err)
         LOCI_TRY(loci_conf_help(&text, conf, help_section, err));
     } else if (o->json) {
         json_t *all = json_object();
+        struct defaults d = {all, conf};
+        loci_conf_each_key(conf, add_default, &d);
         status = loci_conf_each(conf, add_value, all);
         LOCI_TRY(status == LOCI_OK ? cli_print_json(all, err) : loci_fail(err, status, "out of memory"));
     } else {
@@ -92,6 +105,7 @@ out:
     loci_text_free(&text);
     loci_context_free(cx);
     loci_conf_free(conf);
+    loci_free(own.configs);
     return status;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "core/tensor/file.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <string.h>
 #include <unistd.h>
@@ -201,9 +202,22 @@ static void catch_signals(void)
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
     struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct sigaction was;
+        if (signals[i] == SIGHUP && sigaction(SIGHUP, NULL, &was) == 0 && was.sa_handler == SIG_IGN)
+            continue; /* nohup stays in force */
         sigaction(signals[i], &a, NULL);
+    }
     signal(SIGPIPE, SIG_DFL);
+}
+
+/* A closed standard stream must not become the number of the next file that is opened. What stands in for it fails on
+ * the first read or write, as a closed one does. */
+static void hold_streams(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) == -1)
+            (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
 static const struct verb *find_verb(const char *name)
@@ -235,6 +249,7 @@ int main(int argc, char **argv)
     loci_error err = LOCI_ERROR_INIT;
     loci_status status;
 
+    hold_streams();
     setlocale(LC_CTYPE, "");
     if (argc < 2) {
         usage(stderr);

@@ -30,7 +30,7 @@ static loci_status run(const struct options *o, loci_error *err)
     loci_status status = LOCI_OK;
     loci_conf *conf = NULL;
     loci_result r;
-    struct options own = *o;
+    struct options own = {0};
     struct cli_progress shown = {NULL, o->level < LOCI_LOG_INFO, o->json, 0};
     loci_train_how how = {.plugin_path = o->plugin_path,
                           .resume = resume,
@@ -44,13 +44,7 @@ static loci_status run(const struct options *o, loci_error *err)
     if (o->n_words > 1)
         return loci_fail(err, LOCI_E_ARG, "train takes one config, and %zu were given: lay them over each other with -c",
                          o->n_words);
-    if (o->n_words == 1) {
-        own.configs = loci_alloc((o->n_configs + 1) * sizeof *own.configs);
-        if (!own.configs)
-            return loci_fail(err, LOCI_E_NOMEM, "out of memory");
-        memcpy(own.configs, o->configs, o->n_configs * sizeof *own.configs);
-        own.configs[own.n_configs++] = o->words[0];
-    }
+    LOCI_TRY(cli_join_words(&own, o, err));
     LOCI_TRY(cli_config(&conf, &own, NULL, err));
     dir = cli_run_dir(conf, &own, "run");
     base = dir ? loci_format("%s/config.ini", dir) : NULL;
@@ -87,8 +81,7 @@ static loci_status run(const struct options *o, loci_error *err)
     }
 out:
     loci_conf_free(conf);
-    if (own.configs != o->configs)
-        loci_free(own.configs);
+    loci_free(own.configs);
     loci_free(dir);
     loci_free(base);
     return status;

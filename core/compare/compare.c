@@ -56,6 +56,8 @@ out:
 
 /* ---- tuning -------------------------------------------------------------------------------------------------------------------- */
 
+#define TUNING_SEED 1000000
+
 struct tuning {
     loci_comparison *c;
     const loci_compare_how *how;
@@ -107,8 +109,13 @@ static loci_status tune(loci_comparison *c, const loci_compare_how *how, loci_ar
         goto out;
     }
     *colon = '\0';
+    /* Far from the counted ones and the same however many they are, so that adding seeds tunes nothing anew. */
+    t.seed = loci_conf_int(arm->conf, -1, "run", "seed") + TUNING_SEED;
     for (uint32_t i = 0; i < c->n_seeds; i++)
-        t.seed = c->seeds[i] >= t.seed ? c->seeds[i] + 1 : t.seed;
+        if (c->seeds[i] == t.seed) {
+            t.seed++;
+            i = UINT32_MAX; /* look again from the first */
+        }
     LOCI_TRY(loci_conf_split(colon + 1, try_value, &t, err));
     if (!t.chosen) {
         status = loci_fail(err, LOCI_E_NUMERIC, "arm %s: no value of compare.tune = %s gave a finite loss", arm->name, text);

@@ -109,7 +109,7 @@ static const loci_key train_keys[] = {
     INT("log_every", "10", 0, BILLION, "Steps between log lines; 0 is only at the end."),
     INT("keep", "2", 1, 100000, "Checkpoints kept, the newest."),
     ENUM("on_nan", "stop", "stop|skip", "What to do when a loss or gradient is not finite."),
-    PATH("init", "Checkpoint folder to take the initial weights from."),
+    PATH("init", "Checkpoint, run or safetensors file to take the initial weights from."),
 };
 
 static const loci_key compare_keys[] = {

@@ -82,3 +82,20 @@ out:
     loci_free(y.at);
     return status;
 }
+
+loci_status loci_conf_without_paths(loci_text *out, const char *text, loci_error *err)
+{
+    bool skip = false;
+
+    for (const char *line = text; *line;) {
+        size_t n = strcspn(line, "\n");
+        if (*line == '[')
+            skip = !strncmp(line, "[plugins]", 9) || !strncmp(line, "[plugin.", 8) || !strncmp(line, "[arm.", 5);
+        if (!strncmp(line + strspn(line, " \t"), "include", 7))
+            return loci_fail(err, LOCI_E_CHECKPOINT, "the config of a checkpoint may not include files");
+        if (!skip)
+            loci_text_add(out, "%.*s\n", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+    return out->failed ? loci_fail(err, LOCI_E_NOMEM, "out of memory for a config") : LOCI_OK;
+}

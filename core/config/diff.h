@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What differs between two configs, as their dumps say it.
+ * Configs as text: what differs between two dumps, and what of one a checkpoint may hold.
  */
 #ifndef LOCI_CORE_CONFIG_DIFF_H
 #define LOCI_CORE_CONFIG_DIFF_H
@@ -11,5 +11,10 @@
  * a, then of what only b has. */
 typedef void (*loci_conf_diff_fn)(void *arg, const char *section, const char *key, const char *a, const char *b);
 loci_status loci_conf_diff(const char *a, const char *b, loci_conf_diff_fn fn, void *arg, loci_error *err);
+
+/* A config as a checkpoint may hold it: sections that say where programs lie ([plugins], [plugin.ID]) and arms are left
+ * out; an include is LOCI_E_CHECKPOINT. Applied when a checkpoint is written and
+ * again when one is read, since it may come from elsewhere. */
+loci_status loci_conf_without_paths(loci_text *out, const char *text, loci_error *err);
 
 #endif

@@ -77,6 +77,15 @@ out:
     return status;
 }
 
+static void note_score(loci_context *cx, const loci_class *cls, int32_t score)
+{
+    for (uint32_t i = 0; i < cx->n_scores; i++)
+        if (cx->scores[i].cls == cls)
+            return;
+    if (cx->n_scores < sizeof cx->scores / sizeof *cx->scores)
+        cx->scores[cx->n_scores++] = (struct loci_score){cls, score};
+}
+
 static loci_status choose(loci_node *n, const loci_shape *shape, loci_error *err)
 {
     loci_status status = LOCI_OK;
@@ -93,6 +102,7 @@ static loci_status choose(loci_node *n, const loci_shape *shape, loci_error *err
     }
     LOCI_TRY(class_config(n->cx, n->layer, n->cls, &n->config, err));
     LOCI_TRY(n->cls->fit(&n->cx->host, &n->config, shape, &fit));
+    note_score(n->cx, n->cls, fit.score);
     if (fit.score <= 0) {
         status = loci_fail(err, LOCI_E_PLUGIN, "%s: %s/%s (chosen at %s) does not fit: %s", n->path,
                            kind_names[n->kind], n->cls->id, origin, fit.reason);

@@ -36,7 +36,11 @@ typedef struct loci_context {
     loci_device device;
     const loci_ops *ops;
     loci_text choices; /* lines "attention: cpu (score 110: ...) over ref (10: ...)" */
-    char last_choice[64]; /* the kind and place of the last line, to say equal choices once */
+    struct loci_score {
+        const loci_class *cls;
+        int32_t score;
+    } scores[64]; /* what the chosen classes said of themselves */
+    uint32_t n_scores;
     loci_error declare_error; /* what the host refused while a component declared */
     struct loci_fault *fault; /* not NULL: look for the first non-finite output (model/fault.c) */
 } loci_context;

@@ -143,9 +143,10 @@ loci_status loci_weights_init(loci_weights *w, loci_context *cx, uint64_t seed, 
                            : 1;
         uint64_t bytes = p->elements * loci_dtype_bytes(p->value.t.dtype);
         fill(wide, p, p->elements, loci_random_name_key(seed, p->name), scale);
-        if (p->value.t.dtype.bits == 32)
-            for (uint64_t j = 0; j < p->elements; j++)
-                ((float *)(void *)wide)[j] = (float)wide[j];
+        for (uint64_t j = 0; j < p->elements && p->value.t.dtype.bits == 32; j++) {
+            float narrow = (float)wide[j]; /* rounded in place: the bytes written lie behind those still to be read */
+            memcpy((char *)wide + j * sizeof narrow, &narrow, sizeof narrow);
+        }
         LOCI_TRY(cx->device_class->up(cx->device_module, NULL, loci_ptr(&p->value.t), wide, bytes));
     }
 out:

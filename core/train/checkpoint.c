@@ -9,6 +9,7 @@
  * that a resumed run needs and the facts that explain a difference: plugins, versions, CPU.
  */
 #include "core/train/train.h"
+#include "core/config/diff.h"
 #include "core/train/machine.h"
 #include "core/train/restore.h"
 #include "core/tensor/file.h"
@@ -126,6 +127,9 @@ static json_t *plugins_json(const loci_model *m)
         snprintf(id, sizeof id, "%s/%s", e->kind, e->id);
         json_object_set_new(list, id, json_pack("{s:s, s:i, s:s}", "version", e->cls->version, "state_version",
                                                 (int)e->cls->state_version, "build_id", e->build_id));
+        for (uint32_t k = 0; k < m->cx->n_scores; k++)
+            if (m->cx->scores[k].cls == e->cls)
+                json_object_set_new(json_object_get(list, id), "score", json_integer(m->cx->scores[k].score));
     }
     return list;
 }
@@ -162,13 +166,15 @@ static loci_status write_run_json(const char *folder, const loci_saved *s, const
 static loci_status write_config(const char *folder, const loci_conf *conf, loci_error *err)
 {
     loci_status status = LOCI_OK;
-    loci_text text = {0};
+    loci_text text = {0}, kept = {0};
     char *path = loci_format("%s/config.ini", folder);
 
     LOCI_TRY(loci_conf_dump(&text, conf, false, err));
-    LOCI_TRY(path && !text.failed ? loci_file_write(path, text.at, text.len, err)
+    LOCI_TRY(loci_conf_without_paths(&kept, text.at, err));
+    LOCI_TRY(path && !kept.failed ? loci_file_write(path, kept.at, kept.len, err)
                                   : loci_fail(err, LOCI_E_NOMEM, "out of memory while a checkpoint is written"));
 out:
+    loci_text_free(&kept);
     loci_text_free(&text);
     loci_free(path);
     return status;
@@ -201,7 +207,10 @@ loci_status loci_checkpoint_write(loci_saved *s, const char *dir, loci_model *m,
     LOCI_TRY(loci_folder_sync(all, err));
     LOCI_TRY(loci_checkpoint_whole(s->path, err));
     LOCI_TRY(loci_saved_steps(&steps, &n, dir, err));
-    for (size_t i = (size_t)(keep > 0 ? keep : 1); i < n; i++) {
+    for (size_t i = 0, kept = 0; i < n; i++) {
+        /* Folders of later steps are what a broken run left behind: they are replaced when this run gets there. */
+        if (steps[i] > s->step || kept++ < (size_t)(keep > 0 ? keep : 1))
+            continue;
         loci_free(old);
         old = loci_format("%s/%010lld", all, (long long)steps[i]);
         LOCI_TRY(old ? loci_folder_remove(old, err) : loci_fail(err, LOCI_E_NOMEM, "out of memory"));

@@ -30,6 +30,10 @@ loci_status loci_evaluate(double *loss, int64_t *tokens, const loci_data *d, loc
         sum += one;
         *tokens += count;
     }
+    if (stop && *stop) {
+        status = loci_fail(err, LOCI_E_STOPPED, "the evaluation was interrupted: there is no result");
+        goto out;
+    }
     *loss = *tokens ? sum / (double)*tokens : 0;
 out:
     loci_free(in);

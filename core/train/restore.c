@@ -13,6 +13,11 @@
 
 /* ---- the folder of checkpoints ------------------------------------------------------------------------------------------ */
 
+static bool is_step_name(const char *name)
+{
+    return strspn(name, "0123456789") == 10 && !name[10];
+}
+
 static int by_step_down(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -33,7 +38,7 @@ loci_status loci_saved_steps(int64_t **out, size_t *n, const char *dir, loci_err
     *out = NULL;
     *n = 0;
     while (d && (e = readdir(d))) {
-        if (strspn(e->d_name, "0123456789") != 10 || e->d_name[10])
+        if (!is_step_name(e->d_name))
             continue;
         if (*n == cap) {
             cap = cap ? 2 * cap : 16;
@@ -58,7 +63,7 @@ loci_status loci_checkpoint_facts(loci_saved *out, const char *folder, loci_erro
 {
     loci_status status = LOCI_OK;
     char *path = loci_format("%s/run.json", folder), *text = NULL;
-    const char *train_hash = "", *valid_hash = "";
+    const char *train_hash = "", *valid_hash = "", *name;
     json_t *root = NULL, *loss = NULL, *valid = NULL;
     json_error_t je;
     json_int_t step = 0, tokens = 0;
@@ -68,6 +73,7 @@ loci_status loci_checkpoint_facts(loci_saved *out, const char *folder, loci_erro
     memset(out, 0, sizeof *out);
     snprintf(out->path, sizeof out->path, "%s", folder);
     LOCI_TRY(path ? loci_file_read(&text, &n, path, 1 << 20, err) : loci_fail(err, LOCI_E_NOMEM, "out of memory"));
+    name = strrchr(folder, '/') ? strrchr(folder, '/') + 1 : folder;
     root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &je);
     if (!root) {
         status = loci_fail(err, LOCI_E_CHECKPOINT, "%s:%d: not JSON: %s", path, je.line, je.text);
@@ -77,6 +83,10 @@ loci_status loci_checkpoint_facts(loci_saved *out, const char *folder, loci_erro
                        "tokens", &tokens, "train_seconds", &out->train_seconds, "loss_nats", &loss, "valid_loss_nats", &valid, "data",
                        "train_xxh64", &train_hash, "valid_xxh64", &valid_hash)) {
         status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: %s", path, je.text);
+        goto out;
+    }
+    if (is_step_name(name) && strtoll(name, NULL, 10) != step) {
+        status = loci_fail(err, LOCI_E_CHECKPOINT, "%s says step %lld, and its folder says %s", path, (long long)step, name);
         goto out;
     }
     if (format != 1 || step < 0 || tokens < 0) {
@@ -93,7 +103,7 @@ out:
     json_decref(root);
     loci_free(text);
     loci_free(path);
-    return status;
+    return status == LOCI_E_IO ? LOCI_E_CHECKPOINT : status;
 }
 
 /* Do all files of a checkpoint open? */
@@ -171,7 +181,7 @@ static loci_status load_weights(const char *folder, const char *file, const char
                                 loci_error *err)
 {
     loci_status status = LOCI_OK;
-    char *path = loci_format("%s/%s", folder, file), *name = NULL;
+    char *path = folder ? loci_format("%s/%s", folder, file) : loci_strdup(file), *name = NULL;
     loci_tensors *t = NULL;
     loci_text wrong = {0};
 
@@ -191,7 +201,7 @@ out:
     loci_tensors_close(t);
     loci_free(name);
     loci_free(path);
-    return status;
+    return status == LOCI_E_IO ? LOCI_E_CHECKPOINT : status;
 }
 
 struct state_load {
@@ -206,6 +216,11 @@ static loci_status load_state(void *arg, const char *name, const loci_tensor *t,
     struct state_load *l = arg;
 
     return load_one(l->cx, l->file, l->path, name, t, &l->wrong, err);
+}
+
+loci_status loci_checkpoint_weights(const char *file, loci_model *m, loci_error *err)
+{
+    return load_weights(NULL, file, "", offsetof(loci_weight, value), m, err);
 }
 
 loci_status loci_checkpoint_read(loci_saved *out, const char *folder, loci_model *m, loci_pass *pass, bool optimiser,

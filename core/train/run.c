@@ -10,6 +10,8 @@
 #include "core/train/machine.h"
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct run {
     loci_conf *conf;
@@ -91,6 +93,30 @@ out:
     return status;
 }
 
+/* train.init: a file of tensors, a checkpoint, or a run (its newest checkpoint). */
+static loci_status init_weights(struct run *r, const char *init, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    char folder[4096], *direct = loci_format("%s/model.safetensors", init);
+    loci_saved saved;
+    struct stat st;
+
+    if (!direct)
+        return loci_fail(err, LOCI_E_NOMEM, "out of memory");
+    snprintf(folder, sizeof folder, "%s", init);
+    if (stat(init, &st) == 0 && S_ISREG(st.st_mode)) {
+        LOCI_TRY(loci_checkpoint_weights(init, r->model, err));
+    } else {
+        if (access(direct, F_OK) != 0)
+            LOCI_TRY(loci_checkpoint_latest(folder, sizeof folder, init, err));
+        LOCI_TRY(loci_checkpoint_read(&saved, folder, r->model, NULL, false, err));
+    }
+    loci_log(LOCI_LOG_INFO, "train", "weights from %s", folder);
+out:
+    loci_free(direct);
+    return status;
+}
+
 static loci_status start_or_resume(struct run *r, loci_error *err)
 {
     loci_status status = LOCI_OK;
@@ -113,8 +139,7 @@ static loci_status start_or_resume(struct run *r, loci_error *err)
         loci_log(LOCI_LOG_INFO, "train", "resuming %s at step %lld", r->how->dir, (long long)saved.step);
         LOCI_TRY(loci_folder_same_machine(latest, err));
     } else if (*init) {
-        LOCI_TRY(loci_checkpoint_read(&saved, init, r->model, NULL, false, err));
-        loci_log(LOCI_LOG_INFO, "train", "weights from %s (step %lld)", init, (long long)saved.step);
+        LOCI_TRY(init_weights(r, init, err));
     }
     r->at.train_hash = r->data->train_hash;
     r->at.valid_hash = r->data->valid_hash;
@@ -183,7 +208,7 @@ static loci_status step(struct run *r, loci_error *err)
         else
             LOCI_TRY(not_finite(r, true, err));
     }
-    r->at.loss = total;
+    r->at.loss = finite ? total : NAN;
     r->at.step++;
     r->at.tokens += n * r->accumulate;
 out:

@@ -44,6 +44,8 @@ loci_status loci_checkpoint_write(loci_saved *s, const char *dir, loci_model *m,
  * state when `pass` is not NULL. Every name and shape must match; what differs is listed. */
 loci_status loci_checkpoint_read(loci_saved *out, const char *folder, loci_model *m, loci_pass *pass, bool optimiser,
                                  loci_error *err);
+/* The weights alone, from a file of tensors: no plugin is named and nothing else is read. */
+loci_status loci_checkpoint_weights(const char *file, loci_model *m, loci_error *err);
 /* What run.json of a checkpoint says. */
 loci_status loci_checkpoint_facts(loci_saved *out, const char *folder, loci_error *err);
 /* The newest checkpoint below `dir` that reads whole, into out->path; LOCI_E_CHECKPOINT and an empty path when there is

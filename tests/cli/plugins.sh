@@ -187,6 +187,26 @@ a_broken_file_is_never_replaced_by_another_of_that_name() {
     says "$PWD/mine/p.so"
 }
 
+# Whoever opens a stranger's checkpoint must not run code of the stranger's choice.
+a_checkpoint_cannot_name_a_folder_of_plugins() {
+    local loss
+    make_config c.ini mag
+    loci train -c c.ini --set run.dir=r --set memory.backend=identity
+    loci eval r --json
+    exits 0
+    loss=$(json out loss_nats)
+    mkdir mine
+    bad_plugin good mine/p.so
+    sed -i "s|^path =.*|path = $PWD/mine|" r/checkpoints/0000000008/config.ini
+    grep -q "^path = $PWD/mine" r/checkpoints/0000000008/config.ini ||
+        printf '[plugins]\npath = %s\n' "$PWD/mine" >>r/checkpoints/0000000008/config.ini
+    loci eval r/checkpoints/0000000008 --json
+    lacks err "$PWD/mine/p.so"
+    [ "$rc" -ne 0 ] || is 'loss with the plugins of the tree' "$(json out loss_nats)" "$loss"
+    loci eval r/checkpoints/0000000008 --plugin-path "$PWD/mine"
+    says "$PWD/mine/p.so" # or the check above is blind
+}
+
 a_named_backend_that_does_not_fit_is_refused() {
     make_config c.ini plain
     printf '#define ID "picky"\n#define NOTE "class=memory/picky\\n"\n#define fit fit_any\n#include "good.c"\n' >picky.c
@@ -225,5 +245,6 @@ facts a_plugin_dropped_into_a_named_folder_is_found the_earlier_folder_shadows_t
     a_relative_or_missing_folder_is_refused a_missing_plugin_is_named_with_the_nearest \
     files_that_are_no_plugins_are_refused_in_words plugins_of_other_versions_are_refused_in_words \
     plugins_that_promise_what_they_do_not_hold_are_refused_in_words \
-    a_broken_file_is_never_replaced_by_another_of_that_name a_named_backend_that_does_not_fit_is_refused \
+    a_broken_file_is_never_replaced_by_another_of_that_name a_checkpoint_cannot_name_a_folder_of_plugins \
+    a_named_backend_that_does_not_fit_is_refused \
     auto_prints_who_won_and_why_the_others_lost

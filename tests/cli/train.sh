@@ -24,7 +24,10 @@ a_run_leaves_the_files_of_the_design() {
     loci config -c r/config.ini
     exits 0
     same out r/config.ini
-    same r/config.ini r/checkpoints/0000000008/config.ini
+    # A checkpoint names no place of plugins: that section alone is missing from its config.
+    awk '/^\[/ { keep = !/^\[plugins\]/ } keep' r/config.ini >want
+    awk '/^\[/ { keep = 1 } keep' r/checkpoints/0000000008/config.ini >got
+    same want got
     prints 'dim = 32' "train = $work/text"
 }
 
