@@ -2,7 +2,7 @@
  *
  * core/report: the verdict in words.
  *
- * One sentence per pair. A decided one names the better arm and the evidence. An undecided one says what would decide
+ * A sentence a line, decided pairs first. A decided one names the better arm and the evidence. An undecided one says what would decide
  * it, and never that the arms are equal. Numbers carry as many digits as their interval supports and no more.
  */
 #include "core/report/report.h"
@@ -60,21 +60,39 @@ static void undecided(loci_text *out, const loci_report *r, const loci_pair *p)
         loci_text_add(out, ".");
 }
 
+/* Many undecided pairs are one sentence: the table has their numbers. */
+static void all_undecided(loci_text *out, const loci_report *r)
+{
+    const char *between = "Undecided between ";
+
+    for (uint32_t i = 0; i < r->n_pairs; i++)
+        if (r->pairs[i].verdict == LOCI_VERDICT_UNDECIDED) {
+            loci_text_add(out, "%s%s and %s", between, r->arms[r->pairs[i].a].name, r->arms[r->pairs[i].b].name);
+            between = ", ";
+        }
+    loci_text_add(out, ": these differences may be chance; the table says how many seeds would decide each.");
+}
+
 void loci_report_verdict(loci_text *out, const loci_report *r)
 {
-    uint32_t told = 0;
+    uint32_t told = 0, open = 0;
+
     if (r->n_pairs == 0)
         loci_text_add(out, "There is nothing to compare: %s.", r->n_arms == 1 ? "one arm ran" : "no arms ran");
-    for (int pass = 0; pass < 2; pass++) /* decided pairs first */
-        for (uint32_t i = 0; i < r->n_pairs; i++) {
-            const loci_pair *p = &r->pairs[i];
-            if ((p->verdict == LOCI_VERDICT_UNDECIDED) != (pass == 1))
-                continue;
-            if (told++)
-                loci_text_add(out, "\n");
-            if (pass == 0)
-                decided(out, r, p);
-            else
-                undecided(out, r, p);
+    for (uint32_t i = 0; i < r->n_pairs; i++)
+        if (r->pairs[i].verdict == LOCI_VERDICT_UNDECIDED)
+            open++;
+        else {
+            loci_text_add(out, "%s", told++ ? "\n" : "");
+            decided(out, r, &r->pairs[i]);
+        }
+    if (open > 2) {
+        loci_text_add(out, "%s", told ? "\n" : "");
+        all_undecided(out, r);
+    }
+    for (uint32_t i = 0; i < r->n_pairs && open <= 2; i++)
+        if (r->pairs[i].verdict == LOCI_VERDICT_UNDECIDED) {
+            loci_text_add(out, "%s", told++ ? "\n" : "");
+            undecided(out, r, &r->pairs[i]);
         }
 }

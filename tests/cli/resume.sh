@@ -212,7 +212,7 @@ a_run_whose_checkpoints_are_all_broken_is_refused_by_eval() {
 }
 
 what_was_saved_last_is_kept_though_broken_ones_are_newer() {
-    local c
+    local c step
     make_config c.ini plain
     loci train -c c.ini $long --set train.save_every=100 --set train.keep=4 --set run.dir=r
     for c in 200 300; do
@@ -223,12 +223,12 @@ what_was_saved_last_is_kept_though_broken_ones_are_newer() {
     kill -INT "$pid"
     finish
     exits 9
-    loci eval r --json
+    loci eval r
     exits 0
-    holds 'the step that was saved last' "$(json "$(newest_whole r)/run.json" step) > 100"
+    step=$(sed -n 's/.*, step \([0-9]*\)$/\1/p' out)
+    holds 'the step that was saved last is evaluated' "${step:-0} > 100 && ${step:-0} < 300"
 }
 in_the_middle() { at_step "$1" 110 && ! at_step "$1" 300; }
-newest_whole() { dirname "$(find "$1/checkpoints" -name run.json -size +0 | sort | tail -n 1)"; }
 
 a_checkpoint_of_another_model_does_not_fit() {
     make_config c.ini plain

@@ -23,7 +23,7 @@ struct world {
     int32_t in[ROWS * SEQ], next[ROWS * SEQ];
 };
 
-static const char common[] = "[run]\ndtype = f64\nthreads = 2\n[model]\nlayers = 2\ndim = 8\nvocab = 7\ninit_std = 0.3\n"
+static const char common[] = "[run]\ndtype = f64\nthreads = 1\n[model]\nlayers = 2\ndim = 8\nvocab = 7\ninit_std = 0.3\n"
                              "[mixer]\nbackend = mha\n[mixer.mha]\nheads = 2\nwindow_tok = 5\n"
                              "[memory]\nbackend = titans\nheads = 2\nconv = 3\n"
                              "[memory.titans]\ninit_state = learned\nchunk = 3\n";
