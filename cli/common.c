@@ -70,13 +70,32 @@ out:
     return status;
 }
 
+/* "a/etc/../runs" is "a/runs": what a person would have written. Links are not followed. */
+static void shorten(char *path)
+{
+    char *up;
+
+    while ((up = strstr(path, "/../")) && up > path) {
+        char *before = up;
+        while (before > path && before[-1] != '/')
+            before--;
+        if (before == path || !strncmp(before, "..", 2))
+            return;
+        memmove(before, up + 4, strlen(up + 4) + 1);
+    }
+}
+
 char *cli_run_dir(const loci_conf *conf, const struct options *o, const char *fallback)
 {
     const char *dir = loci_conf_str(conf, -1, "run", "dir"), *name = loci_conf_str(conf, -1, "run", "name");
     char *stem = NULL, *out;
 
-    if (*dir)
-        return loci_strdup(dir);
+    if (*dir) {
+        out = loci_strdup(dir);
+        if (out)
+            shorten(out);
+        return out;
+    }
     if (!*name && o->n_configs) {
         const char *slash = strrchr(o->configs[0], '/');
         stem = loci_strdup(slash ? slash + 1 : o->configs[0]);

@@ -160,10 +160,8 @@ static loci_status run(const struct options *o, loci_error *err)
     }
     LOCI_TRY(cli_config(&conf, o, NULL, err));
     LOCI_TRY(loci_conf_set(conf, set, "info", err));
-    if (!strcmp(kind, "compose")) /* compositions want children: name some unless the config did */
-        for (int i = 0; i < 1; i++)
-            if (!loci_conf_is_set(conf, -1, "memory", "backend"))
-                LOCI_TRY(loci_conf_set(conf, "memory.backend=titans", "info", err));
+    if (!strcmp(kind, "compose") && !loci_conf_is_set(conf, -1, "memory", "backend")) /* it wants a memory: any will do */
+        LOCI_TRY(loci_conf_set(conf, "memory.backend=titans", "info", err));
     LOCI_TRY(loci_context_new(&cx, conf, o->plugin_path, o->allow_unknown, err));
     shape.dim = loci_conf_int(conf, -1, "model", "dim");
     shape.heads = shape.k_heads = shape.v_heads = 4;

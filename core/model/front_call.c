@@ -19,7 +19,7 @@ static int64_t width(const struct loci_front *f, int stream)
 }
 
 /* All pieces of a call over n tokens, in a fixed order. */
-static void carve(struct front_pieces *b, const loci_node *n, int64_t tokens, int32_t op, struct cursor *c)
+static void carve(struct front_pieces *b, const loci_node *n, int64_t tokens, int32_t op, loci_cursor *c)
 {
     const struct loci_front *f = n->front;
     uint64_t size = loci_dtype_bytes(n->shape.dtype), t = (uint64_t)tokens;
@@ -54,7 +54,7 @@ static void carve(struct front_pieces *b, const loci_node *n, int64_t tokens, in
 loci_status loci_front_need(const loci_node *n, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
 {
     struct front_pieces b;
-    struct cursor forward = {0}, back = {0};
+    loci_cursor forward = {0}, back = {0};
     loci_need rule = {.struct_size = sizeof rule};
     loci_status status = n->cls->plan(n->module, shape, op, &rule, err);
 
@@ -215,7 +215,7 @@ loci_status loci_front_forward(const loci_node *n, const loci_exec *x, const loc
     const loci_memory *m = n->cls->iface;
     int64_t rows = io->x->shape[0], seq = io->x->shape[1], tokens = rows * seq;
     bool save = (x->flags & LOCI_X_SAVE) != 0, whole = loci_covers(io->q, rows, seq);
-    struct cursor c = {save ? x->saved : x->scratch, 0};
+    loci_cursor c = {save ? x->saved : x->scratch, 0};
     struct front_pieces b;
     struct rule_call call;
     struct frame fr;
@@ -339,7 +339,7 @@ loci_status loci_front_backward(const loci_node *n, const loci_exec *x, const lo
     const loci_memory *m = n->cls->iface;
     int64_t rows = io->x->shape[0], seq = io->x->shape[1], tokens = rows * seq;
     uint64_t size = loci_dtype_bytes(n->shape.dtype);
-    struct cursor c = {x->saved, 0}, g = {x->scratch, 0};
+    loci_cursor c = {x->saved, 0}, g = {x->scratch, 0};
     struct front_pieces b, d;
     struct rule_call call, dcall;
     struct frame fr;

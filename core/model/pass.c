@@ -10,7 +10,7 @@
  */
 #include "core/model/pass.h"
 
-void loci_carve_layer(struct layer_pieces *b, const loci_pass *p, uint64_t compose_saved, struct cursor *c)
+void loci_carve_layer(struct layer_pieces *b, const loci_pass *p, uint64_t compose_saved, loci_cursor *c)
 {
     const loci_model *m = p->model;
     uint64_t size = loci_dtype_bytes(m->dtype), n = (uint64_t)tokens_of(p);
@@ -28,7 +28,7 @@ void loci_carve_layer(struct layer_pieces *b, const loci_pass *p, uint64_t compo
     b->act = loci_cut(c, ffn);
 }
 
-void loci_carve_top(struct top_pieces *b, const loci_pass *p, struct cursor *c)
+void loci_carve_top(struct top_pieces *b, const loci_pass *p, loci_cursor *c)
 {
     const loci_model *m = p->model;
     uint64_t size = loci_dtype_bytes(m->dtype), n = (uint64_t)tokens_of(p);
@@ -39,7 +39,7 @@ void loci_carve_top(struct top_pieces *b, const loci_pass *p, struct cursor *c)
     b->logits = loci_cut(c, n * (uint64_t)m->vocab * size);
 }
 
-void loci_carve_scratch(struct scratch_pieces *b, const loci_pass *p, struct cursor *c)
+void loci_carve_scratch(struct scratch_pieces *b, const loci_pass *p, loci_cursor *c)
 {
     const loci_model *m = p->model;
     uint64_t size = loci_dtype_bytes(m->dtype), n = (uint64_t)tokens_of(p);
@@ -77,7 +77,7 @@ static loci_status plan(loci_pass *p, loci_error *err)
     loci_status status = LOCI_OK;
     loci_model *m = p->model;
     bool save = (p->session.flags & LOCI_X_SAVE) != 0;
-    struct cursor saved = {0}, scratch = {0};
+    loci_cursor saved = {0}, scratch = {0};
     struct layer_pieces layer;
     struct top_pieces top;
     struct scratch_pieces s;
@@ -91,7 +91,7 @@ static loci_status plan(loci_pass *p, loci_error *err)
     for (int i = 0; i < m->n_layers; i++) {
         loci_need need = {.struct_size = sizeof need};
         loci_shape shape;
-        struct cursor one = {0};
+        loci_cursor one = {0};
         loci_session_shape(&shape, &p->session, m->cx, m->dim, m->dtype);
         LOCI_TRY(loci_node_need(m->layers[i].compose, &shape, LOCI_OP_MIX, &need, err));
         p->layers[i] = (struct loci_place){save ? saved.at : 0, save ? need.saved : 0, p->state_bytes};

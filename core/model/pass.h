@@ -25,8 +25,8 @@ static inline int64_t tokens_of(const loci_pass *p)
     return p->session.rows * p->session.seq;
 }
 
-void loci_carve_layer(struct layer_pieces *b, const loci_pass *p, uint64_t compose_saved, struct cursor *c);
-void loci_carve_top(struct top_pieces *b, const loci_pass *p, struct cursor *c);
-void loci_carve_scratch(struct scratch_pieces *b, const loci_pass *p, struct cursor *c);
+void loci_carve_layer(struct layer_pieces *b, const loci_pass *p, uint64_t compose_saved, loci_cursor *c);
+void loci_carve_top(struct top_pieces *b, const loci_pass *p, loci_cursor *c);
+void loci_carve_scratch(struct scratch_pieces *b, const loci_pass *p, loci_cursor *c);
 
 #endif

@@ -51,7 +51,7 @@ struct walk {
 static void walk_to(struct walk *w, const loci_pass *p, int layer)
 {
     const struct loci_place *at = &p->layers[layer];
-    struct cursor c = {p->saved, at->saved};
+    loci_cursor c = {p->saved, at->saved};
 
     loci_carve_layer(&w->piece, p, at->compose_saved, &c);
     w->in = (char *)p->state_in + at->state;
@@ -61,10 +61,10 @@ static void walk_to(struct walk *w, const loci_pass *p, int layer)
 
 static void top_of(struct top_pieces *t, const loci_pass *p)
 {
-    struct cursor c = {NULL, 0};
+    loci_cursor c = {NULL, 0};
 
     loci_carve_top(t, p, &c); /* its size: it lies at the end of saved */
-    c = (struct cursor){p->saved, p->saved_bytes - c.at};
+    c = (loci_cursor){p->saved, p->saved_bytes - c.at};
     loci_carve_top(t, p, &c);
 }
 
@@ -97,7 +97,7 @@ static loci_status layer_forward(const loci_pass *p, int i, void *next, loci_err
     const loci_model *m = p->model;
     const struct loci_layer *l = &m->layers[i];
     struct scratch_pieces s;
-    struct cursor c = {p->scratch, 0};
+    loci_cursor c = {p->scratch, 0};
     struct walk w;
     loci_exec x;
     loci_view vx, vy;
@@ -178,7 +178,7 @@ static loci_status forward(loci_pass *p, double scale, double *loss, int64_t *co
     loci_status status = LOCI_OK;
     loci_model *m = p->model;
     struct scratch_pieces s;
-    struct cursor c = {p->scratch, 0};
+    loci_cursor c = {p->scratch, 0};
     struct top_pieces top;
     struct walk w;
     loci_exec x;
@@ -274,7 +274,7 @@ loci_status loci_pass_backward(loci_pass *p, loci_error *err)
     loci_status status = LOCI_OK;
     loci_model *m = p->model;
     struct scratch_pieces s;
-    struct cursor c = {p->scratch, 0};
+    loci_cursor c = {p->scratch, 0};
     struct top_pieces top;
     int64_t n = tokens_of(p);
     loci_exec x;

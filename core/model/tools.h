@@ -8,18 +8,6 @@
 
 #include "core/model/node.h"
 
-/* Cuts 64-byte aligned pieces in a fixed order. With base NULL it only counts, so that plan and call share one text. */
-struct cursor {
-    char *base;
-    uint64_t at;
-};
-static inline void *loci_cut(struct cursor *c, uint64_t bytes)
-{
-    void *p = c->base ? c->base + c->at : NULL;
-    c->at += loci_align64(bytes);
-    return p;
-}
-
 /* A row-major view of up to 4 dimensions; a dimension of -1 ends the list. */
 static inline loci_tensor *loci_view4(loci_view *v, const loci_exec *x, loci_dtype dtype, const void *data, int64_t a,
                                       int64_t b, int64_t c, int64_t d)

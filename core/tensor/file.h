@@ -9,6 +9,7 @@
 #define LOCI_CORE_TENSOR_FILE_H
 
 #include "core/base/base.h"
+#include <loci/author.h>
 
 #define LOCI_MAX_DIM 8
 #define LOCI_MAX_TENSOR_NAME 512 /* bytes */
@@ -72,15 +73,6 @@ static inline uint64_t loci_dtype_bytes(loci_dtype d)
 {
     return (uint64_t)d.bits * d.lanes / 8;
 }
-/* A tensor with its own shape and strides, so that views can stand on the stack. v.t.shape points into v: do not copy
- * the struct, call loci_view again. */
-typedef struct loci_view {
-    loci_tensor t;
-    int64_t shape[LOCI_MAX_DIM], strides[LOCI_MAX_DIM];
-} loci_view;
-/* Row-major view of data; returns &v->t. */
-loci_tensor *loci_view_set(loci_view *v, void *data, loci_device device, loci_dtype dtype, int32_t ndim,
-                           const int64_t *shape);
 int64_t loci_elements(const loci_tensor *t);
 /* Bytes of a contiguous tensor; false when ndim or a dimension is out of range or the product does not fit an int64_t,
  * counting a dimension of 0 as 1 (so that strides cannot overflow either). */

@@ -7,7 +7,6 @@
  */
 #include "core/tensor/file.h"
 
-#include <assert.h>
 #include <string.h>
 
 #define DLPACK_BOOL 6
@@ -66,21 +65,6 @@ bool loci_shape_bytes(uint64_t *out, loci_dtype dtype, int32_t ndim, const int64
     }
     *out = empty ? 0 : all;
     return true;
-}
-
-loci_tensor *loci_view_set(loci_view *v, void *data, loci_device device, loci_dtype dtype, int32_t ndim,
-                           const int64_t *shape)
-{
-    int64_t stride = 1;
-    assert(ndim >= 0 && ndim <= LOCI_MAX_DIM);
-    for (int32_t i = ndim; i-- > 0;) {
-        v->shape[i] = shape[i];
-        v->strides[i] = stride;
-        stride *= shape[i] ? shape[i] : 1;
-    }
-    v->t = (loci_tensor){
-        .data = data, .device = device, .ndim = ndim, .dtype = dtype, .shape = v->shape, .strides = v->strides};
-    return &v->t;
 }
 
 int64_t loci_elements(const loci_tensor *t)

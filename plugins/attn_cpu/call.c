@@ -3,24 +3,9 @@
  * Reads one call and cuts it. After cpu_call_read no kernel can reach outside a tensor: dtypes, shapes and lengths are
  * right, fields that cpu does not serve are refused by name, scratch suffices.
  */
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "tile.h"
-
-loci_status cpu_fail(loci_error *err, loci_status code, const char *format, ...)
-{
-    va_list args;
-
-    if (err) {
-        err->code = code;
-        err->where = "attention/cpu";
-        va_start(args, format);
-        vsnprintf(err->msg, sizeof err->msg, format, args);
-        va_end(args);
-    }
-    return code;
-}
 
 static const loci_dtype i32 = {LOCI_INT, 32, 1};
 

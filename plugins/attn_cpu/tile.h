@@ -9,7 +9,9 @@
 #ifndef ATTN_CPU_TILE_H
 #define ATTN_CPU_TILE_H
 
-#include <loci/plugin.h>
+#include <loci/author.h>
+
+#define cpu_fail(err, code, ...) loci_refuse(err, code, "attention/cpu", __VA_ARGS__)
 
 /* Set by the build: the files of that instruction set are compiled. */
 #ifndef CPU_HAVE_AVX2
@@ -74,7 +76,6 @@ extern const tile_ops attn_cpu_tile_f64;
 /* The fastest float kernel of this machine, capped by the environment's LOCI_CPU. */
 const tile_ops *tile_pick(void);
 
-loci_status cpu_fail(loci_error *err, loci_status code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 loci_status cpu_call_read(cpu_call *c, const tile_ops *ops, const loci_exec *exec, const loci_attn_io *io, int backward,
                           loci_error *err);
 /* Sizes that follow from B .. e, workers and ops. Returns the bytes of scratch. */

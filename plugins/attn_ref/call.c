@@ -3,25 +3,10 @@
  * Reads one call. After it, no kernel can reach outside a tensor: shapes agree, lengths and block numbers are in range,
  * scratch suffices. What a message names is what the caller has to change.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ref.h"
-
-loci_status ref_fail(loci_error *err, loci_status code, const char *format, ...)
-{
-    va_list args;
-
-    if (err) {
-        err->code = code;
-        err->where = "attention/ref";
-        va_start(args, format);
-        vsnprintf(err->msg, sizeof err->msg, format, args);
-        va_end(args);
-    }
-    return code;
-}
 
 /* A product that stops at 2^62 instead of wrapping: no scratch is that large. */
 static uint64_t times(uint64_t a, uint64_t b)

@@ -10,7 +10,9 @@
 #ifndef ATTN_REF_H
 #define ATTN_REF_H
 
-#include <loci/plugin.h>
+#include <loci/author.h>
+
+#define ref_fail(err, code, ...) loci_refuse(err, code, "attention/ref", __VA_ARGS__)
 
 extern const loci_class loci_attn_ref_class;
 
@@ -32,7 +34,6 @@ loci_status ref_call_read(ref_call *c, const loci_exec *exec, const loci_attn_io
 uint64_t ref_room_bytes(int f64, int64_t S, int64_t d, int64_t e);
 uint64_t ref_shift_bytes(int f64, int64_t B, int64_t H, int64_t T);
 uint64_t ref_scratch_bytes(uint32_t workers, uint64_t room, uint64_t shift);
-loci_status ref_fail(loci_error *err, loci_status code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Offset in elements of [a,b,c,d]; an axis of length 1 broadcasts. */
 int64_t ref_at(const loci_tensor *t, int64_t a, int64_t b, int64_t c, int64_t d);

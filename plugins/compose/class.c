@@ -63,7 +63,7 @@ static loci_status create(enum form form, const loci_host *host, const loci_conf
     struct loci_module *m = host->alloc(host, sizeof *m);
 
     if (!m)
-        return compose_fail(err, LOCI_E_NOMEM, "out of memory");
+        return loci_refuse(err, LOCI_E_NOMEM, "compose", "out of memory");
     m->host = host;
     m->ops = host->get_ext(host, shape->device, LOCI_EXT_OPS);
     m->form = form;
@@ -75,7 +75,7 @@ static loci_status create(enum form form, const loci_host *host, const loci_conf
         form == LMM || ((form == MAG || form == MAL) && config->get_int(config->ctx, "persistent_to_memory"));
     if (!m->ops) {
         host->free(host, m);
-        return compose_fail(err, LOCI_E_DEVICE, "the device offers no " LOCI_EXT_OPS);
+        return loci_refuse(err, LOCI_E_DEVICE, "compose", "the device offers no " LOCI_EXT_OPS);
     }
     *out = m;
     return LOCI_OK;
@@ -102,7 +102,7 @@ static void destroy(loci_module *m)
 static loci_status bind(loci_module *m, uint32_t n, const loci_child *const *children, loci_error *err)
 {
     if (n != (m->form == PLAIN || m->form == LMM ? 1 : 2) || !children[0])
-        return compose_fail(err, LOCI_E_ARG, "a composition was bound to %u children that are not those it wants", n);
+        return loci_refuse(err, LOCI_E_ARG, "compose", "a composition was bound to %u children that are not those it wants", n);
     m->mixer = m->form == LMM ? NULL : children[0];
     m->memory = m->form == LMM ? children[0] : n > 1 ? children[1] : NULL;
     if (!m->memory) {
@@ -127,18 +127,18 @@ static loci_status declare(loci_module *m, void *decl, loci_error *err)
 
     (void)err; /* the host says what it refused */
     if (P > 0)
-        TRY(weight(m, decl, "persistent", 2, (int64_t[]){P, m->dim}, LOCI_INIT_NORMAL, 0, 0.02, &m->w_persistent));
+        LOCI_RETURN_IF(weight(m, decl, "persistent", 2, (int64_t[]){P, m->dim}, LOCI_INIT_NORMAL, 0, 0.02, &m->w_persistent));
     if (m->form == MAC || m->form == MAG) {
-        TRY(weight(m, decl, "gate_y.weight", 1, &m->dim, LOCI_INIT_CONST, 1, 0, &m->w_gate_y));
-        TRY(weight(m, decl, "gate_m.weight", 1, &m->dim, LOCI_INIT_CONST, 1, 0, &m->w_gate_m));
+        LOCI_RETURN_IF(weight(m, decl, "gate_y.weight", 1, &m->dim, LOCI_INIT_CONST, 1, 0, &m->w_gate_y));
+        LOCI_RETURN_IF(weight(m, decl, "gate_m.weight", 1, &m->dim, LOCI_INIT_CONST, 1, 0, &m->w_gate_m));
     }
     if (m->form == MAC) {
-        TRY(host->declare_sub(host, decl, m->mixer, "mix", P + 2 * m->segment_tok, 0, &m->s_mix));
-        TRY(host->declare_sub(host, decl, m->memory, "run", 0, 0, &m->s_run));
+        LOCI_RETURN_IF(host->declare_sub(host, decl, m->mixer, "mix", P + 2 * m->segment_tok, 0, &m->s_mix));
+        LOCI_RETURN_IF(host->declare_sub(host, decl, m->memory, "run", 0, 0, &m->s_run));
         return host->declare_sub(host, decl, m->memory, "snap", 0, 0, &m->s_snap);
     }
     if (m->mixer)
-        TRY(host->declare_sub(host, decl, m->mixer, "mix", 0, P, &m->s_mix));
+        LOCI_RETURN_IF(host->declare_sub(host, decl, m->mixer, "mix", 0, P, &m->s_mix));
     return m->memory ? host->declare_sub(host, decl, m->memory, "mem", 0, 0, &m->s_run) : LOCI_OK;
 }
 
@@ -147,7 +147,7 @@ static loci_status declare(loci_module *m, void *decl, loci_error *err)
 static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
 {
     if (op != LOCI_OP_MIX)
-        return compose_fail(err, LOCI_E_UNSUPPORTED, "a composition knows one operation, not number %d", (int)op);
+        return loci_refuse(err, LOCI_E_UNSUPPORTED, "compose", "a composition knows one operation, not number %d", (int)op);
     return m->form == MAC ? mac_plan(m, shape, need, err) : once_plan(m, shape, need, err);
 }
 
@@ -157,7 +157,7 @@ static loci_status forward(loci_module *m, const loci_exec *x, const loci_slots 
 
     if (io->q->n_runs == 0)
         return LOCI_OK;
-    TRY(call_begin(&c, m, x, s, io, false, err));
+    LOCI_RETURN_IF(call_begin(&c, m, x, s, io, false, err));
     return m->form == MAC ? mac_forward(&c) : once_forward(&c);
 }
 
@@ -167,7 +167,7 @@ static loci_status backward(loci_module *m, const loci_exec *x, const loci_slots
 
     if (io->q->n_runs == 0)
         return LOCI_OK;
-    TRY(call_begin(&c, m, x, s, io, true, err));
+    LOCI_RETURN_IF(call_begin(&c, m, x, s, io, true, err));
     return m->form == MAC ? mac_backward(&c) : once_backward(&c);
 }
 

@@ -15,21 +15,21 @@
 
 #define NORM_EPS 1e-6
 
-void gate_cut(struct gate *g, const loci_module *m, int64_t n, bool back, struct cursor *scratch)
+void gate_cut(struct gate *g, const loci_module *m, int64_t n, bool back, loci_cursor *scratch)
 {
     const uint64_t column_bytes = (uint64_t)n * m->shape.acc.bits / 8;
 
     g->s = cut_rows(scratch, m, n);
     g->t = back ? cut_rows(scratch, m, n) : NULL;
-    g->stat_y = back ? cut(scratch, column_bytes) : NULL;
-    g->stat_m = back ? cut(scratch, column_bytes) : NULL;
+    g->stat_y = back ? loci_cut(scratch, column_bytes) : NULL;
+    g->stat_m = back ? loci_cut(scratch, column_bytes) : NULL;
 }
 
 /* out = gain o rms(x), and its statistics where asked for. */
 static loci_status norm(const struct call *c, const loci_tensor *out, const void *x, uint32_t gain, void *stat,
                         int64_t n)
 {
-    struct view vx, vs;
+    loci_view vx, vs;
 
     return c->m->ops->norm(c->x, LOCI_NORM_RMS, out, matrix(&vx, c, x, n), &c->s->params[gain],
                            stat ? column(&vs, c, stat, n) : NULL, NORM_EPS, c->err);
@@ -38,7 +38,7 @@ static loci_status norm(const struct call *c, const loci_tensor *out, const void
 static loci_status norm_back(const struct call *c, void *dx, const void *x, uint32_t gain, const void *stat,
                              const loci_tensor *dy, int64_t n)
 {
-    struct view vdx, vx, vs;
+    loci_view vdx, vx, vs;
 
     return c->m->ops->norm_back(c->x, LOCI_NORM_RMS, matrix(&vdx, c, dx, n), &c->s->grads[gain], matrix(&vx, c, x, n),
                                 &c->s->params[gain], column(&vs, c, stat, n), dy, c->err);
@@ -48,12 +48,12 @@ loci_status gate_forward(const struct call *c, const struct gate *g, const loci_
                          int64_t n)
 {
     const loci_ops *ops = c->m->ops;
-    struct view s;
+    loci_view s;
 
     matrix(&s, c, g->s, n);
-    TRY(norm(c, o, y, c->m->w_gate_y, NULL, n));
-    TRY(norm(c, &s.t, m, c->m->w_gate_m, NULL, n));
-    TRY(ops->map1(c->x, LOCI_MAP_SIGMOID, &s.t, &s.t, 1, 0, c->err));
+    LOCI_RETURN_IF(norm(c, o, y, c->m->w_gate_y, NULL, n));
+    LOCI_RETURN_IF(norm(c, &s.t, m, c->m->w_gate_m, NULL, n));
+    LOCI_RETURN_IF(ops->map1(c->x, LOCI_MAP_SIGMOID, &s.t, &s.t, 1, 0, c->err));
     return ops->map2(c->x, LOCI_MAP_MUL, o, o, &s.t, 1, 0, c->err);
 }
 
@@ -61,16 +61,16 @@ loci_status gate_backward(const struct call *c, const struct gate *g, const loci
                           const void *m, void *dy, void *dm, int64_t n)
 {
     const loci_ops *ops = c->m->ops;
-    struct view s, t;
+    loci_view s, t;
 
     matrix(&s, c, g->s, n);
     matrix(&t, c, g->t, n);
-    TRY(norm(c, &t.t, y, c->m->w_gate_y, g->stat_y, n));
-    TRY(norm(c, &s.t, m, c->m->w_gate_m, g->stat_m, n));
-    TRY(ops->map1(c->x, LOCI_MAP_SIGMOID, &s.t, &s.t, 1, 0, c->err));
-    TRY(ops->map2(c->x, LOCI_MAP_MUL, &t.t, &t.t, d_o, 1, 0, c->err));
-    TRY(ops->map2(c->x, LOCI_MAP_SIGMOID_BACK_Y, &t.t, &s.t, &t.t, 1, 0, c->err));
-    TRY(norm_back(c, dm, m, c->m->w_gate_m, g->stat_m, &t.t, n));
-    TRY(ops->map2(c->x, LOCI_MAP_MUL, &t.t, &s.t, d_o, 1, 0, c->err));
+    LOCI_RETURN_IF(norm(c, &t.t, y, c->m->w_gate_y, g->stat_y, n));
+    LOCI_RETURN_IF(norm(c, &s.t, m, c->m->w_gate_m, g->stat_m, n));
+    LOCI_RETURN_IF(ops->map1(c->x, LOCI_MAP_SIGMOID, &s.t, &s.t, 1, 0, c->err));
+    LOCI_RETURN_IF(ops->map2(c->x, LOCI_MAP_MUL, &t.t, &t.t, d_o, 1, 0, c->err));
+    LOCI_RETURN_IF(ops->map2(c->x, LOCI_MAP_SIGMOID_BACK_Y, &t.t, &s.t, &t.t, 1, 0, c->err));
+    LOCI_RETURN_IF(norm_back(c, dm, m, c->m->w_gate_m, g->stat_m, &t.t, n));
+    LOCI_RETURN_IF(ops->map2(c->x, LOCI_MAP_MUL, &t.t, &s.t, d_o, 1, 0, c->err));
     return norm_back(c, dy, y, c->m->w_gate_y, g->stat_y, &t.t, n);
 }

@@ -32,7 +32,7 @@
 /* ---- sizes and memory -------------------------------------------------------------------------------------------- */
 
 /* What a step keeps for the backward, from `at` on. */
-static void layout_step(const loci_module *m, struct mac *k, struct cursor *c, bool save)
+static void layout_step(const loci_module *m, struct mac *k, loci_cursor *c, bool save)
 {
     const int64_t n = k->R * k->L;
 
@@ -40,30 +40,30 @@ static void layout_step(const loci_module *m, struct mac *k, struct cursor *c, b
     k->y = cut_rows(c, m, n);
     k->m = cut_rows(c, m, n);
     if (save) {
-        k->saved_read = cut(c, k->read.saved);
-        k->saved_mix = cut(c, k->mix.saved);
-        k->saved_step = cut(c, k->step.saved);
+        k->saved_read = loci_cut(c, k->read.saved);
+        k->saved_mix = loci_cut(c, k->mix.saved);
+        k->saved_step = loci_cut(c, k->step.saved);
     }
 }
 
 static void layout(const loci_module *m, void *buffers, bool save, bool back, struct room *r)
 {
     struct mac *k = buffers;
-    struct cursor *scratch = &r->scratch, *host = &r->host, one = {NULL, 0};
+    loci_cursor *scratch = &r->scratch, *host = &r->host, one = {NULL, 0};
     const int64_t n = k->R * k->L, s = k->R * k->S;
     loci_run **const lists[] = {&k->tokens, &k->queries, &k->keys, &k->begins, &k->ends, &k->rest};
     int32_t **const rows[] = {&k->x_row, &k->h_at, &k->x_at, &k->q_pos, &k->c_h, &k->c_x, &k->c_p, &k->k_pos};
 
     for (int i = 0; i < 8; i++)
-        *rows[i] = cut(host, (uint64_t)(i < 4 ? n : s) * 4);
+        *rows[i] = loci_cut(host, (uint64_t)(i < 4 ? n : s) * 4);
     for (int i = 0; i < 6; i++)
-        *lists[i] = cut(host, (uint64_t)k->R * sizeof **lists[i]);
+        *lists[i] = loci_cut(host, (uint64_t)k->R * sizeof **lists[i]);
     if (save) {
         layout_step(m, k, &one, true);
         k->kept_bytes = one.at;
-        k->kept = cut(&r->saved, one.at * (uint64_t)k->steps);
+        k->kept = loci_cut(&r->saved, one.at * (uint64_t)k->steps);
         for (int i = 0; i < STATES; i++)
-            k->blocks[i] = cut(&r->saved, k->steps > 1 ? k->bytes[i] * (uint64_t)(k->steps - 1) : 0);
+            k->blocks[i] = loci_cut(&r->saved, k->steps > 1 ? k->bytes[i] * (uint64_t)(k->steps - 1) : 0);
     } else {
         layout_step(m, k, scratch, false);
     }
@@ -78,7 +78,7 @@ static void layout(const loci_module *m, void *buffers, bool save, bool back, st
         k->dh = cut_rows(scratch, m, n);
         k->dx = cut_rows(scratch, m, n);
         k->dctx = cut_rows(scratch, m, s);
-        k->stand_in = cut(scratch, k->bytes[SNAP]);
+        k->stand_in = loci_cut(scratch, k->bytes[SNAP]);
     }
 }
 
@@ -95,12 +95,12 @@ static loci_status sizes(const loci_module *m, const loci_shape *shape, int64_t 
     k->read.struct_size = k->mix.struct_size = k->step.struct_size = sizeof k->read;
     s.rows = k->R;
     s.seq = s.ctx = k->L;
-    TRY(host->child_need(m->memory, &s, LOCI_OP_READ, &k->read, err));
-    TRY(host->child_need(m->memory, &s, LOCI_OP_STEP, &k->step, err));
+    LOCI_RETURN_IF(host->child_need(m->memory, &s, LOCI_OP_READ, &k->read, err));
+    LOCI_RETURN_IF(host->child_need(m->memory, &s, LOCI_OP_STEP, &k->step, err));
     k->bytes[RUN] = k->bytes[SNAP] = host->child_state_bytes(m->memory, &s);
     k->bytes[MIX] = host->child_state_bytes(m->mixer, &s);
     s.ctx = k->S;
-    TRY(host->child_need(m->mixer, &s, LOCI_OP_MIX, &k->mix, err));
+    LOCI_RETURN_IF(host->child_need(m->mixer, &s, LOCI_OP_MIX, &k->mix, err));
     for (int i = 0; i < 3; i++) {
         children->scratch = needs[i]->scratch > children->scratch ? needs[i]->scratch : children->scratch;
         children->host = needs[i]->host > children->host ? needs[i]->host : children->host;
@@ -114,7 +114,7 @@ loci_status mac_plan(loci_module *m, const loci_shape *shape, loci_need *need, l
     loci_need children = {.struct_size = sizeof children};
     struct mac k;
 
-    TRY(sizes(m, shape, steps, &k, &children, err));
+    LOCI_RETURN_IF(sizes(m, shape, steps, &k, &children, err));
     plan_need(m, layout, &k, shape->flags, need);
     need->scratch += children.scratch;
     need->host += children.host;
@@ -127,9 +127,9 @@ static loci_status begin(struct call *c, struct mac *k)
     loci_shape shape;
 
     if (!c->io->mask || !c->io->mask->causal)
-        return compose_fail(c->err, LOCI_E_UNSUPPORTED, "mac is causal: give a causal mask");
+        return loci_refuse(c->err, LOCI_E_UNSUPPORTED, "compose", "mac is causal: give a causal mask");
     call_shape(c, &shape);
-    TRY(sizes(c->m, &shape, mac_steps(c->io->q, c->m->segment_tok), k, &children, c->err));
+    LOCI_RETURN_IF(sizes(c->m, &shape, mac_steps(c->io->q, c->m->segment_tok), k, &children, c->err));
     layout(c->m, k, c->save, c->back, &c->room);
     return call_fits(c);
 }
@@ -141,7 +141,7 @@ static loci_status step_begin(const struct call *c, struct mac *k, int64_t s)
 {
     mac_step(c, k, s);
     if (c->save) {
-        struct cursor kept = {k->kept + (uint64_t)s * k->kept_bytes, 0};
+        loci_cursor kept = {k->kept + (uint64_t)s * k->kept_bytes, 0};
         layout_step(c->m, k, &kept, true);
     }
     return take(c, k->x, k->r * k->l, &c->xm.t, k->x_row, 0);
@@ -150,12 +150,12 @@ static loci_status step_begin(const struct call *c, struct mac *k, int64_t s)
 /* The context of (2) from p, h and x. */
 static loci_status context(const struct call *c, const struct mac *k)
 {
-    struct view v;
+    loci_view v;
 
-    TRY(take(c, k->ctx, k->r * k->s, matrix(&v, c, k->h, k->r * k->l), k->c_h, 0));
-    TRY(take(c, k->ctx, k->r * k->s, matrix(&v, c, k->x, k->r * k->l), k->c_x, 1));
+    LOCI_RETURN_IF(take(c, k->ctx, k->r * k->s, matrix(&v, c, k->h, k->r * k->l), k->c_h, 0));
+    LOCI_RETURN_IF(take(c, k->ctx, k->r * k->s, matrix(&v, c, k->x, k->r * k->l), k->c_x, 1));
     if (c->m->persistent_tok > 0 && k->b_begins.n_runs > 0)
-        TRY(take(c, k->ctx, k->r * k->s, &c->s->params[c->m->w_persistent], k->c_p, 1));
+        LOCI_RETURN_IF(take(c, k->ctx, k->r * k->s, &c->s->params[c->m->w_persistent], k->c_p, 1));
     return LOCI_OK;
 }
 
@@ -181,15 +181,15 @@ static loci_status step_forward(const struct call *c, struct mac *k, int64_t s)
     const uint64_t flags = c->save ? c->x->flags & ~LOCI_X_STATE_INPLACE : c->x->flags | LOCI_X_STATE_INPLACE;
     loci_exec x;
     loci_io io = {.struct_size = sizeof io};
-    struct view vx, vh, vc, vy, vm, vo;
+    loci_view vx, vh, vc, vy, vm, vo;
 
-    TRY(step_begin(c, k, s));
+    LOCI_RETURN_IF(step_begin(c, k, s));
     if (c->save)
         for (int i = 0; i < STATES; i++)
-            TRY(copy(c, i == MIX ? m->mixer : m->memory, &k->b_rest, LOCI_PART_ALL, k->out[i], k->in[i]));
-    TRY(zero(c, k->h, k->r * k->l));
-    TRY(zero(c, k->y, k->r * k->l));
-    TRY(zero(c, k->m, k->r * k->l));
+            LOCI_RETURN_IF(copy(c, i == MIX ? m->mixer : m->memory, &k->b_rest, LOCI_PART_ALL, k->out[i], k->in[i]));
+    LOCI_RETURN_IF(zero(c, k->h, k->r * k->l));
+    LOCI_RETURN_IF(zero(c, k->y, k->r * k->l));
+    LOCI_RETURN_IF(zero(c, k->m, k->r * k->l));
 
     x = child_exec(c, k->saved_read, k->read.saved, flags); /* (1) */
     io = (loci_io){.struct_size = sizeof io,
@@ -199,9 +199,9 @@ static loci_status step_forward(const struct call *c, struct mac *k, int64_t s)
                    .q = &k->b_tokens,
                    .state_in = k->in[SNAP],
                    .state_out = k->out[SNAP]};
-    TRY(m->host->child_forward(m->memory, &x, &io, c->err));
+    LOCI_RETURN_IF(m->host->child_forward(m->memory, &x, &io, c->err));
 
-    TRY(context(c, k)); /* (2) */
+    LOCI_RETURN_IF(context(c, k)); /* (2) */
     x = child_exec(c, k->saved_mix, k->mix.saved, flags);
     io = (loci_io){.struct_size = sizeof io,
                    .op = LOCI_OP_MIX,
@@ -213,7 +213,7 @@ static loci_status step_forward(const struct call *c, struct mac *k, int64_t s)
                    .mask = c->io->mask,
                    .state_in = k->in[MIX],
                    .state_out = k->out[MIX]};
-    TRY(m->host->child_forward(m->mixer, &x, &io, c->err));
+    LOCI_RETURN_IF(m->host->child_forward(m->mixer, &x, &io, c->err));
 
     x = child_exec(c, k->saved_step, k->step.saved, flags); /* (3) */
     io = (loci_io){.struct_size = sizeof io,
@@ -223,10 +223,10 @@ static loci_status step_forward(const struct call *c, struct mac *k, int64_t s)
                    .q = &k->b_tokens,
                    .state_in = k->in[RUN],
                    .state_out = k->out[RUN]};
-    TRY(m->host->child_forward(m->memory, &x, &io, c->err));
+    LOCI_RETURN_IF(m->host->child_forward(m->memory, &x, &io, c->err));
 
-    TRY(gate_forward(c, &k->gate, matrix(&vo, c, k->o, k->r * k->l), k->y, k->m, k->r * k->l)); /* (4) */
-    TRY(put(c, &c->ym.t, k->o, k->r * k->l, k->x_row));
+    LOCI_RETURN_IF(gate_forward(c, &k->gate, matrix(&vo, c, k->o, k->r * k->l), k->y, k->m, k->r * k->l)); /* (4) */
+    LOCI_RETURN_IF(put(c, &c->ym.t, k->o, k->r * k->l, k->x_row));
     return copy(c, m->memory, &k->b_ends, LOCI_PART_RULE, k->out[SNAP], k->out[RUN]); /* (5) */
 }
 
@@ -236,14 +236,14 @@ loci_status mac_forward(struct call *c)
     const uint32_t sub[STATES] = {m->s_mix, m->s_run, m->s_snap};
     struct mac k;
 
-    TRY(begin(c, &k));
-    TRY(m->ops->fill(c->x, &c->ym.t, 0, c->err)); /* every step adds its tokens */
+    LOCI_RETURN_IF(begin(c, &k));
+    LOCI_RETURN_IF(m->ops->fill(c->x, &c->ym.t, 0, c->err)); /* every step adds its tokens */
     for (int i = 0; i < STATES && (!c->save || k.steps == 0); i++)
         if (c->s->sub_in[sub[i]] != c->s->sub_out[sub[i]])
-            TRY(copy(c, i == MIX ? m->mixer : m->memory, c->io->q, LOCI_PART_ALL, c->s->sub_out[sub[i]],
+            LOCI_RETURN_IF(copy(c, i == MIX ? m->mixer : m->memory, c->io->q, LOCI_PART_ALL, c->s->sub_out[sub[i]],
                      c->s->sub_in[sub[i]]));
     for (int64_t s = 0; s < k.steps; s++)
-        TRY(step_forward(c, &k, s));
+        LOCI_RETURN_IF(step_forward(c, &k, s));
     return LOCI_OK;
 }
 
@@ -256,7 +256,7 @@ static loci_status left_by_read(const struct call *c, const struct mac *k, void 
     if (k->b_ends.n_runs == 0)
         return LOCI_OK;
     *out = k->stand_in;
-    TRY(copy(c, c->m->memory, &k->b_tokens, LOCI_PART_ALL, k->stand_in, k->out[SNAP]));
+    LOCI_RETURN_IF(copy(c, c->m->memory, &k->b_tokens, LOCI_PART_ALL, k->stand_in, k->out[SNAP]));
     return copy(c, c->m->memory, &k->b_ends, LOCI_PART_RULE, k->stand_in, k->in[SNAP]);
 }
 
@@ -267,19 +267,19 @@ static loci_status step_backward(const struct call *c, struct mac *k, int64_t s)
     loci_exec x;
     loci_io io;
     void *read_out;
-    struct view vx, vc, vy, vdo, vdy, vdm, vdx, vdh, vdc;
+    loci_view vx, vc, vy, vdo, vdy, vdm, vdx, vdh, vdc;
 
-    TRY(step_begin(c, k, s));
-    TRY(context(c, k));
-    TRY(take(c, k->d_o, k->r * k->l, &c->dym.t, k->x_row, 0));
-    TRY(zero(c, k->dy, k->r * k->l));
-    TRY(zero(c, k->dm, k->r * k->l));
-    TRY(zero(c, k->dx, k->r * k->l));
-    TRY(zero(c, k->dctx, k->r * k->s));
+    LOCI_RETURN_IF(step_begin(c, k, s));
+    LOCI_RETURN_IF(context(c, k));
+    LOCI_RETURN_IF(take(c, k->d_o, k->r * k->l, &c->dym.t, k->x_row, 0));
+    LOCI_RETURN_IF(zero(c, k->dy, k->r * k->l));
+    LOCI_RETURN_IF(zero(c, k->dm, k->r * k->l));
+    LOCI_RETURN_IF(zero(c, k->dx, k->r * k->l));
+    LOCI_RETURN_IF(zero(c, k->dctx, k->r * k->s));
 
-    TRY(add(c, m->memory, &k->b_ends, LOCI_PART_RULE, grad[m->s_run], grad[m->s_snap])); /* (5) */
-    TRY(add(c, m->memory, &k->b_ends, LOCI_PART_RULE, grad[m->s_snap], NULL));
-    TRY(gate_backward(c, &k->gate, matrix(&vdo, c, k->d_o, k->r * k->l), k->y, k->m, k->dy, k->dm,
+    LOCI_RETURN_IF(add(c, m->memory, &k->b_ends, LOCI_PART_RULE, grad[m->s_run], grad[m->s_snap])); /* (5) */
+    LOCI_RETURN_IF(add(c, m->memory, &k->b_ends, LOCI_PART_RULE, grad[m->s_snap], NULL));
+    LOCI_RETURN_IF(gate_backward(c, &k->gate, matrix(&vdo, c, k->d_o, k->r * k->l), k->y, k->m, k->dy, k->dm,
                       k->r * k->l)); /* (4) */
 
     x = child_exec(c, k->saved_step, k->step.saved, c->x->flags); /* (3) */
@@ -292,7 +292,7 @@ static loci_status step_backward(const struct call *c, struct mac *k, int64_t s)
                    .state_grad = grad[m->s_run],
                    .dy = cube(&vdm, c, k->dm, k->r, k->l),
                    .dx = cube(&vdy, c, k->dy, k->r, k->l)};
-    TRY(m->host->child_backward(m->memory, &x, &io, c->err));
+    LOCI_RETURN_IF(m->host->child_backward(m->memory, &x, &io, c->err));
 
     x = child_exec(c, k->saved_mix, k->mix.saved, c->x->flags); /* (2) */
     io = (loci_io){.struct_size = sizeof io,
@@ -308,15 +308,15 @@ static loci_status step_backward(const struct call *c, struct mac *k, int64_t s)
                    .dy = &vdy.t,
                    .dx = cube(&vdx, c, k->dx, k->r, k->l),
                    .dctx = cube(&vdc, c, k->dctx, k->r, k->s)};
-    TRY(m->host->child_backward(m->mixer, &x, &io, c->err));
-    TRY(add(c, m->mixer, &k->b_begins, LOCI_PART_ALL, grad[m->s_mix], NULL)); /* (b): nothing was read */
+    LOCI_RETURN_IF(m->host->child_backward(m->mixer, &x, &io, c->err));
+    LOCI_RETURN_IF(add(c, m->mixer, &k->b_begins, LOCI_PART_ALL, grad[m->s_mix], NULL)); /* (b): nothing was read */
     matrix(&vdc, c, k->dctx, k->r * k->s);
-    TRY(take(c, k->dh, k->r * k->l, &vdc.t, k->h_at, 0));
-    TRY(take(c, k->dx, k->r * k->l, &vdc.t, k->x_at, 1));
+    LOCI_RETURN_IF(take(c, k->dh, k->r * k->l, &vdc.t, k->h_at, 0));
+    LOCI_RETURN_IF(take(c, k->dx, k->r * k->l, &vdc.t, k->x_at, 1));
     if (m->persistent_tok > 0 && k->b_begins.n_runs > 0)
-        TRY(put(c, &c->s->grads[m->w_persistent], k->dctx, k->r * k->s, k->c_p));
+        LOCI_RETURN_IF(put(c, &c->s->grads[m->w_persistent], k->dctx, k->r * k->s, k->c_p));
 
-    TRY(left_by_read(c, k, &read_out));
+    LOCI_RETURN_IF(left_by_read(c, k, &read_out));
     x = child_exec(c, k->saved_read, k->read.saved, c->x->flags); /* (1) */
     io = (loci_io){.struct_size = sizeof io,
                    .op = LOCI_OP_READ,
@@ -327,7 +327,7 @@ static loci_status step_backward(const struct call *c, struct mac *k, int64_t s)
                    .state_grad = grad[m->s_snap],
                    .dy = cube(&vdh, c, k->dh, k->r, k->l),
                    .dx = &vdx.t};
-    TRY(m->host->child_backward(m->memory, &x, &io, c->err));
+    LOCI_RETURN_IF(m->host->child_backward(m->memory, &x, &io, c->err));
     return c->io->dx ? put(c, &c->dxm.t, k->dx, k->r * k->l, k->x_row) : LOCI_OK;
 }
 
@@ -335,8 +335,8 @@ loci_status mac_backward(struct call *c)
 {
     struct mac k;
 
-    TRY(begin(c, &k));
+    LOCI_RETURN_IF(begin(c, &k));
     for (int64_t s = k.steps; s-- > 0;) /* (e) */
-        TRY(step_backward(c, &k, s));
+        LOCI_RETURN_IF(step_backward(c, &k, s));
     return LOCI_OK;
 }

@@ -29,7 +29,7 @@ struct mac {
 
     int64_t r, l, s; /* rows, tokens, context rows of this step */
     loci_batch b_tokens, b_queries, b_keys, b_begins, b_ends, b_rest;
-    struct view v_q, v_k;
+    loci_view v_q, v_k;
     const void *in[STATES];
     void *out[STATES];
 };

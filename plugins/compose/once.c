@@ -38,7 +38,7 @@ static bool extended(const loci_module *m)
 static void layout(const loci_module *m, void *buffers, bool save, bool back, struct room *r)
 {
     struct once *o = buffers;
-    struct cursor *scratch = &r->scratch, *keep = save ? &r->saved : &r->scratch;
+    loci_cursor *scratch = &r->scratch, *keep = save ? &r->saved : &r->scratch;
     const bool ext = m->persistent_tok > 0;
 
     extension_cut(&o->ext, &r->host);
@@ -63,8 +63,8 @@ static void layout(const loci_module *m, void *buffers, bool save, bool back, st
         o->dme = back ? cut_rows(scratch, m, o->ext.E) : NULL;
     }
     if (save) {
-        o->saved_mem = cut(&r->saved, o->mem_saved);
-        o->saved_mix = cut(&r->saved, o->mix_saved);
+        o->saved_mem = loci_cut(&r->saved, o->mem_saved);
+        o->saved_mix = loci_cut(&r->saved, o->mix_saved);
     }
 }
 
@@ -81,14 +81,14 @@ static loci_status sizes(const loci_module *m, const loci_shape *shape, struct o
         o->ext = (struct extension){.E = o->n + P * shape->runs, .n = o->n, .runs = shape->runs};
     s.ctx = s.seq + P * ((shape->runs + rows - 1) / rows); /* rows * ctx is what counts, and that is at least E */
     if (m->form != LMM)
-        TRY(m->host->child_need(m->mixer, &s, LOCI_OP_MIX, &mix, err));
+        LOCI_RETURN_IF(m->host->child_need(m->mixer, &s, LOCI_OP_MIX, &mix, err));
     if (extended(m)) {
         s.rows = 1;
         s.seq = o->ext.E;
     }
     s.ctx = s.seq;
     if (m->form != PLAIN)
-        TRY(m->host->child_need(m->memory, &s, LOCI_OP_STEP, &mem, err));
+        LOCI_RETURN_IF(m->host->child_need(m->memory, &s, LOCI_OP_STEP, &mem, err));
     o->mem_saved = mem.saved;
     o->mix_saved = mix.saved;
     children->scratch = mix.scratch > mem.scratch ? mix.scratch : mem.scratch;
@@ -101,7 +101,7 @@ loci_status once_plan(loci_module *m, const loci_shape *shape, loci_need *need, 
     loci_need children = {.struct_size = sizeof children};
     struct once o;
 
-    TRY(sizes(m, shape, &o, &children, err));
+    LOCI_RETURN_IF(sizes(m, shape, &o, &children, err));
     plan_need(m, layout, &o, shape->flags, need);
     need->scratch += children.scratch;
     need->host += children.host;
@@ -114,9 +114,9 @@ static loci_status begin(struct call *c, struct once *o)
     loci_shape shape;
 
     call_shape(c, &shape);
-    TRY(sizes(c->m, &shape, o, &children, c->err));
+    LOCI_RETURN_IF(sizes(c->m, &shape, o, &children, c->err));
     layout(c->m, o, c->save, c->back, &c->room);
-    TRY(call_fits(c));
+    LOCI_RETURN_IF(call_fits(c));
     if (c->m->persistent_tok > 0)
         extension_fill(&o->ext, c);
     return LOCI_OK;
@@ -207,7 +207,7 @@ static loci_status mem_back(const struct call *c, const struct once *o, const lo
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 /* The persistent rows and x as the mixer's context; NULL without them. */
-static loci_status context(const struct call *c, const struct once *o, struct view *v, const loci_tensor **out)
+static loci_status context(const struct call *c, const struct once *o, loci_view *v, const loci_tensor **out)
 {
     *out = NULL;
     if (c->m->persistent_tok == 0)
@@ -219,21 +219,21 @@ static loci_status context(const struct call *c, const struct once *o, struct vi
 static loci_status plain_forward(const struct call *c, const struct once *o)
 {
     const loci_tensor *ctx;
-    struct view ve;
+    loci_view ve;
 
-    TRY(context(c, o, &ve, &ctx));
+    LOCI_RETURN_IF(context(c, o, &ve, &ctx));
     return mix(c, o, c->io->x, ctx, c->io->y);
 }
 
 static loci_status lmm_forward(const struct call *c, const struct once *o)
 {
     const loci_tensor *ext;
-    struct view ve, vme, vb;
+    loci_view ve, vme, vb;
 
     if (!extended(c->m))
         return mem(c, o, c->io->x, c->io->y, false);
-    TRY(context(c, o, &ve, &ext));
-    TRY(mem(c, o, ext, cube(&vme, c, o->me, 1, o->ext.rows), true));
+    LOCI_RETURN_IF(context(c, o, &ve, &ext));
+    LOCI_RETURN_IF(mem(c, o, ext, cube(&vme, c, o->me, 1, o->ext.rows), true));
     matrix(&vme, c, o->me, o->ext.rows);
     return c->m->ops->take(c->x, &c->ym.t, &vme.t, ints(&vb, c, o->ext.back, c->N, -1), 0, c->err);
 }
@@ -241,19 +241,19 @@ static loci_status lmm_forward(const struct call *c, const struct once *o)
 static loci_status mag_forward(const struct call *c, const struct once *o)
 {
     const loci_tensor *ctx;
-    struct view ve, vy, vm, vme;
+    loci_view ve, vy, vm, vme;
 
-    TRY(context(c, o, &ve, &ctx));
+    LOCI_RETURN_IF(context(c, o, &ve, &ctx));
     if (c->ragged) { /* the gate reads every row */
-        TRY(zero(c, o->y, c->N));
-        TRY(zero(c, o->m, c->N));
+        LOCI_RETURN_IF(zero(c, o->y, c->N));
+        LOCI_RETURN_IF(zero(c, o->m, c->N));
     }
-    TRY(mix(c, o, c->io->x, ctx, cube(&vy, c, o->y, c->B, c->T)));
+    LOCI_RETURN_IF(mix(c, o, c->io->x, ctx, cube(&vy, c, o->y, c->B, c->T)));
     if (extended(c->m)) {
-        TRY(mem(c, o, ctx, cube(&vme, c, o->me, 1, o->ext.rows), true));
-        TRY(take(c, o->m, c->N, matrix(&vme, c, o->me, o->ext.rows), o->ext.back, 0));
+        LOCI_RETURN_IF(mem(c, o, ctx, cube(&vme, c, o->me, 1, o->ext.rows), true));
+        LOCI_RETURN_IF(take(c, o->m, c->N, matrix(&vme, c, o->me, o->ext.rows), o->ext.back, 0));
     } else {
-        TRY(mem(c, o, c->io->x, cube(&vm, c, o->m, c->B, c->T), false));
+        LOCI_RETURN_IF(mem(c, o, c->io->x, cube(&vm, c, o->m, c->B, c->T), false));
     }
     return gate_forward(c, &o->gate, &c->ym.t, o->y, o->m, c->N);
 }
@@ -261,7 +261,7 @@ static loci_status mag_forward(const struct call *c, const struct once *o)
 /* u, v: what the mixer sees, from what the memory saw. In a backward, where one of them was saved, only the other. */
 static loci_status mal_sums(const struct call *c, const struct once *o)
 {
-    struct view v;
+    loci_view v;
 
     if (extended(c->m))
         return take(c, o->v, c->N, matrix(&v, c, o->u, o->ext.rows), o->ext.back, 0);
@@ -273,21 +273,21 @@ static loci_status mal_forward(const struct call *c, const struct once *o)
     const loci_ops *ops = c->m->ops;
     const bool ext = extended(c->m);
     const loci_tensor *z;
-    struct view ve, vu, vv, va;
+    loci_view ve, vu, vv, va;
 
     if (ext) {
-        TRY(context(c, o, &ve, &z));
-        TRY(mem(c, o, z, cube(&vu, c, o->u, 1, o->ext.rows), true));
+        LOCI_RETURN_IF(context(c, o, &ve, &z));
+        LOCI_RETURN_IF(mem(c, o, z, cube(&vu, c, o->u, 1, o->ext.rows), true));
         matrix(&vu, c, o->u, o->ext.rows);
-        TRY(ops->map2(c->x, LOCI_MAP_ADD, &vu.t, &vu.t, matrix(&va, c, o->e, o->ext.rows), 1, 0, c->err));
+        LOCI_RETURN_IF(ops->map2(c->x, LOCI_MAP_ADD, &vu.t, &vu.t, matrix(&va, c, o->e, o->ext.rows), 1, 0, c->err));
     } else {
         if (c->ragged)
-            TRY(zero(c, o->v, c->N));
-        TRY(mem(c, o, c->io->x, cube(&vv, c, o->v, c->B, c->T), false));
+            LOCI_RETURN_IF(zero(c, o->v, c->N));
+        LOCI_RETURN_IF(mem(c, o, c->io->x, cube(&vv, c, o->v, c->B, c->T), false));
         matrix(&vv, c, o->v, c->N);
-        TRY(ops->map2(c->x, LOCI_MAP_ADD, &vv.t, &vv.t, &c->xm.t, 1, 0, c->err));
+        LOCI_RETURN_IF(ops->map2(c->x, LOCI_MAP_ADD, &vv.t, &vv.t, &c->xm.t, 1, 0, c->err));
     }
-    TRY(mal_sums(c, o));
+    LOCI_RETURN_IF(mal_sums(c, o));
     return mix(c, o, cube(&vv, c, o->v, c->B, c->T), o->u ? cube(&vu, c, o->u, 1, o->ext.rows) : NULL, c->io->y);
 }
 
@@ -296,27 +296,27 @@ static loci_status mal_forward(const struct call *c, const struct once *o)
 static loci_status plain_backward(const struct call *c, const struct once *o)
 {
     const loci_tensor *ctx;
-    struct view ve, vde;
+    loci_view ve, vde;
 
-    TRY(context(c, o, &ve, &ctx));
+    LOCI_RETURN_IF(context(c, o, &ve, &ctx));
     if (!ctx)
         return mix_back(c, o, c->io->x, NULL, c->io->dy, c->io->dx, NULL);
-    TRY(zero(c, o->de, o->ext.rows));
-    TRY(mix_back(c, o, c->io->x, ctx, c->io->dy, c->io->dx, cube(&vde, c, o->de, 1, o->ext.rows)));
+    LOCI_RETURN_IF(zero(c, o->de, o->ext.rows));
+    LOCI_RETURN_IF(mix_back(c, o, c->io->x, ctx, c->io->dy, c->io->dx, cube(&vde, c, o->de, 1, o->ext.rows)));
     return extension_back(&o->ext, c, o->de, dx_matrix(c));
 }
 
 static loci_status lmm_backward(const struct call *c, const struct once *o)
 {
     const loci_tensor *ext;
-    struct view ve, vde, vdme;
+    loci_view ve, vde, vdme;
 
     if (!extended(c->m))
         return mem_back(c, o, c->io->x, c->io->dy, c->io->dx, false);
-    TRY(context(c, o, &ve, &ext));
-    TRY(zero(c, o->de, o->ext.rows));
-    TRY(take(c, o->dme, o->ext.rows, &c->dym.t, o->ext.x_row, 0));
-    TRY(mem_back(c, o, ext, cube(&vdme, c, o->dme, 1, o->ext.rows), cube(&vde, c, o->de, 1, o->ext.rows), true));
+    LOCI_RETURN_IF(context(c, o, &ve, &ext));
+    LOCI_RETURN_IF(zero(c, o->de, o->ext.rows));
+    LOCI_RETURN_IF(take(c, o->dme, o->ext.rows, &c->dym.t, o->ext.x_row, 0));
+    LOCI_RETURN_IF(mem_back(c, o, ext, cube(&vdme, c, o->dme, 1, o->ext.rows), cube(&vde, c, o->de, 1, o->ext.rows), true));
     return extension_back(&o->ext, c, o->de, dx_matrix(c));
 }
 
@@ -324,22 +324,22 @@ static loci_status mag_backward(const struct call *c, const struct once *o)
 {
     const loci_tensor *ctx;
     loci_tensor *de = NULL;
-    struct view ve, vde, vdy, vdm, vdme;
+    loci_view ve, vde, vdy, vdm, vdme;
 
-    TRY(context(c, o, &ve, &ctx));
+    LOCI_RETURN_IF(context(c, o, &ve, &ctx));
     if (ctx) {
         de = cube(&vde, c, o->de, 1, o->ext.rows);
-        TRY(zero(c, o->de, o->ext.rows));
+        LOCI_RETURN_IF(zero(c, o->de, o->ext.rows));
     }
-    TRY(zero(c, o->dy, c->N));
-    TRY(zero(c, o->dm, c->N));
-    TRY(gate_backward(c, &o->gate, &c->dym.t, o->y, o->m, o->dy, o->dm, c->N));
-    TRY(mix_back(c, o, c->io->x, ctx, cube(&vdy, c, o->dy, c->B, c->T), c->io->dx, de));
+    LOCI_RETURN_IF(zero(c, o->dy, c->N));
+    LOCI_RETURN_IF(zero(c, o->dm, c->N));
+    LOCI_RETURN_IF(gate_backward(c, &o->gate, &c->dym.t, o->y, o->m, o->dy, o->dm, c->N));
+    LOCI_RETURN_IF(mix_back(c, o, c->io->x, ctx, cube(&vdy, c, o->dy, c->B, c->T), c->io->dx, de));
     if (extended(c->m)) {
-        TRY(take(c, o->dme, o->ext.rows, matrix(&vdm, c, o->dm, c->N), o->ext.x_row, 0));
-        TRY(mem_back(c, o, ctx, cube(&vdme, c, o->dme, 1, o->ext.rows), de, true));
+        LOCI_RETURN_IF(take(c, o->dme, o->ext.rows, matrix(&vdm, c, o->dm, c->N), o->ext.x_row, 0));
+        LOCI_RETURN_IF(mem_back(c, o, ctx, cube(&vdme, c, o->dme, 1, o->ext.rows), de, true));
     } else {
-        TRY(mem_back(c, o, c->io->x, cube(&vdm, c, o->dm, c->B, c->T), c->io->dx, false));
+        LOCI_RETURN_IF(mem_back(c, o, c->io->x, cube(&vdm, c, o->dm, c->B, c->T), c->io->dx, false));
     }
     return ctx ? extension_back(&o->ext, c, o->de, dx_matrix(c)) : LOCI_OK;
 }
@@ -349,29 +349,29 @@ static loci_status mal_backward(const struct call *c, const struct once *o)
     const loci_ops *ops = c->m->ops;
     const loci_tensor *z;
     loci_tensor *u = NULL, *du = NULL;
-    struct view ve, vu, vv, vdu, vdv, vd;
+    loci_view ve, vu, vv, vdu, vdv, vd;
 
-    TRY(mal_sums(c, o));
+    LOCI_RETURN_IF(mal_sums(c, o));
     if (o->u) {
         u = cube(&vu, c, o->u, 1, o->ext.rows);
         du = cube(&vdu, c, o->du, 1, o->ext.rows);
-        TRY(zero(c, o->du, o->ext.rows));
+        LOCI_RETURN_IF(zero(c, o->du, o->ext.rows));
     }
-    TRY(zero(c, o->dv, c->N));
-    TRY(mix_back(c, o, cube(&vv, c, o->v, c->B, c->T), u, c->io->dy, cube(&vdv, c, o->dv, c->B, c->T), du));
+    LOCI_RETURN_IF(zero(c, o->dv, c->N));
+    LOCI_RETURN_IF(mix_back(c, o, cube(&vv, c, o->v, c->B, c->T), u, c->io->dy, cube(&vdv, c, o->dv, c->B, c->T), du));
     if (extended(c->m)) { /* v = u by rows, u = z + mem(z), z = [p; x] */
-        TRY(context(c, o, &ve, &z));
-        TRY(put(c, matrix(&vd, c, o->du, o->ext.rows), o->dv, c->N, o->ext.back));
-        TRY(ops->map1(c->x, LOCI_MAP_COPY, matrix(&vv, c, o->de, o->ext.rows), &vd.t, 1, 0, c->err));
-        TRY(mem_back(c, o, z, du, cube(&vv, c, o->de, 1, o->ext.rows), true));
+        LOCI_RETURN_IF(context(c, o, &ve, &z));
+        LOCI_RETURN_IF(put(c, matrix(&vd, c, o->du, o->ext.rows), o->dv, c->N, o->ext.back));
+        LOCI_RETURN_IF(ops->map1(c->x, LOCI_MAP_COPY, matrix(&vv, c, o->de, o->ext.rows), &vd.t, 1, 0, c->err));
+        LOCI_RETURN_IF(mem_back(c, o, z, du, cube(&vv, c, o->de, 1, o->ext.rows), true));
         return extension_back(&o->ext, c, o->de, dx_matrix(c));
     }
     if (u) { /* u = [p; v] */
         matrix(&vd, c, o->dv, c->N);
-        TRY(extension_back(&o->ext, c, o->du, &vd.t));
+        LOCI_RETURN_IF(extension_back(&o->ext, c, o->du, &vd.t));
     }
     if (c->io->dx) /* v = x + mem(x) */
-        TRY(ops->map1(c->x, LOCI_MAP_COPY, &c->dxm.t, matrix(&vd, c, o->dv, c->N), 1, 1, c->err));
+        LOCI_RETURN_IF(ops->map1(c->x, LOCI_MAP_COPY, &c->dxm.t, matrix(&vd, c, o->dv, c->N), 1, 1, c->err));
     return mem_back(c, o, c->io->x, &vdv.t, c->io->dx, false);
 }
 
@@ -381,7 +381,7 @@ loci_status once_forward(struct call *c)
         [PLAIN] = plain_forward, [MAG] = mag_forward, [MAL] = mal_forward, [LMM] = lmm_forward};
     struct once o;
 
-    TRY(begin(c, &o));
+    LOCI_RETURN_IF(begin(c, &o));
     return forms[c->m->form](c, &o);
 }
 
@@ -391,6 +391,6 @@ loci_status once_backward(struct call *c)
         [PLAIN] = plain_backward, [MAG] = mag_backward, [MAL] = mal_backward, [LMM] = lmm_backward};
     struct once o;
 
-    TRY(begin(c, &o));
+    LOCI_RETURN_IF(begin(c, &o));
     return forms[c->m->form](c, &o);
 }

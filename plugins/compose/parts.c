@@ -3,39 +3,16 @@
  * compose: memory, views and steps of a call; see parts.h.
  */
 #include "parts.h"
-#include <stdarg.h>
 #include <stdio.h>
 
-loci_status compose_fail(loci_error *err, loci_status code, const char *fmt, ...)
+void *cut_rows(loci_cursor *c, const loci_module *m, int64_t rows)
 {
-    va_list ap;
-
-    if (err && err->code == LOCI_OK) {
-        err->code = code;
-        err->where = "compose";
-        va_start(ap, fmt);
-        vsnprintf(err->msg, sizeof err->msg, fmt, ap);
-        va_end(ap);
-    }
-    return code;
-}
-
-void *cut(struct cursor *c, uint64_t bytes)
-{
-    void *p = c->base ? c->base + c->at : NULL;
-
-    c->at += (bytes + 63) & ~UINT64_C(63);
-    return p;
-}
-
-void *cut_rows(struct cursor *c, const loci_module *m, int64_t rows)
-{
-    return cut(c, (uint64_t)(rows * m->dim) * m->shape.dtype.bits / 8);
+    return loci_cut(c, (uint64_t)(rows * m->dim) * m->shape.dtype.bits / 8);
 }
 
 /* ---- views ------------------------------------------------------------------------------------------------------- */
 
-static loci_tensor *view(struct view *v, const struct call *c, loci_dtype dtype, const void *data, int32_t ndim,
+static loci_tensor *view(loci_view *v, const struct call *c, loci_dtype dtype, const void *data, int32_t ndim,
                          int64_t n0, int64_t n1, int64_t n2)
 {
     const int64_t n[3] = {n0, n1, n2};
@@ -49,22 +26,22 @@ static loci_tensor *view(struct view *v, const struct call *c, loci_dtype dtype,
     return &v->t;
 }
 
-loci_tensor *matrix(struct view *v, const struct call *c, const void *data, int64_t rows)
+loci_tensor *matrix(loci_view *v, const struct call *c, const void *data, int64_t rows)
 {
     return view(v, c, c->m->shape.dtype, data, 2, rows, c->m->dim, 0);
 }
 
-loci_tensor *cube(struct view *v, const struct call *c, const void *data, int64_t b, int64_t t)
+loci_tensor *cube(loci_view *v, const struct call *c, const void *data, int64_t b, int64_t t)
 {
     return view(v, c, c->m->shape.dtype, data, 3, b, t, c->m->dim);
 }
 
-loci_tensor *column(struct view *v, const struct call *c, const void *data, int64_t rows)
+loci_tensor *column(loci_view *v, const struct call *c, const void *data, int64_t rows)
 {
     return view(v, c, c->m->shape.acc, data, 1, rows, 0, 0);
 }
 
-loci_tensor *ints(struct view *v, const struct call *c, const int32_t *data, int64_t a, int64_t b)
+loci_tensor *ints(loci_view *v, const struct call *c, const int32_t *data, int64_t a, int64_t b)
 {
     const loci_dtype i32 = {LOCI_INT, 32, 1};
 
@@ -72,7 +49,7 @@ loci_tensor *ints(struct view *v, const struct call *c, const int32_t *data, int
 }
 
 /* t [B,T,D] as [B T, D]; v is left alone for t NULL. */
-static loci_status flat(struct view *v, const struct call *c, const loci_tensor *t, const char *what)
+static loci_status flat(loci_view *v, const struct call *c, const loci_tensor *t, const char *what)
 {
     const int64_t *n, *s;
 
@@ -82,10 +59,10 @@ static loci_status flat(struct view *v, const struct call *c, const loci_tensor 
     s = t->strides;
     if (t->ndim != 3 || n[0] != c->B || n[1] != c->T || n[2] != c->m->dim || t->dtype.code != c->m->shape.dtype.code ||
         t->dtype.bits != c->m->shape.dtype.bits)
-        return compose_fail(c->err, LOCI_E_ARG, "%s must be [%lld, %lld, %lld] of the layer's type", what,
+        return loci_refuse(c->err, LOCI_E_ARG, "compose", "%s must be [%lld, %lld, %lld] of the layer's type", what,
                             (long long)c->B, (long long)c->T, (long long)c->m->dim);
     if (n[0] > 1 && n[1] > 1 && s[0] != n[1] * s[1])
-        return compose_fail(c->err, LOCI_E_ARG, "%s must have its rows one after another: copy it first", what);
+        return loci_refuse(c->err, LOCI_E_ARG, "compose", "%s must have its rows one after another: copy it first", what);
     matrix(v, c, loci_ptr(t), c->N);
     v->strides[0] = n[1] > 1 ? s[1] : s[0];
     return LOCI_OK;
@@ -95,21 +72,21 @@ static loci_status flat(struct view *v, const struct call *c, const loci_tensor 
 
 loci_status zero(const struct call *c, void *data, int64_t rows)
 {
-    struct view v;
+    loci_view v;
 
     return c->m->ops->fill(c->x, matrix(&v, c, data, rows), 0, c->err);
 }
 
 loci_status take(const struct call *c, void *out, int64_t n, const loci_tensor *a, const int32_t *rows, double beta)
 {
-    struct view vo, vr;
+    loci_view vo, vr;
 
     return c->m->ops->take(c->x, matrix(&vo, c, out, n), a, ints(&vr, c, rows, n, -1), beta, c->err);
 }
 
 loci_status put(const struct call *c, const loci_tensor *out, const void *a, int64_t n, const int32_t *rows)
 {
-    struct view va, vr;
+    loci_view va, vr;
 
     return c->m->ops->put(c->x, out, matrix(&va, c, a, n), ints(&vr, c, rows, n, -1), c->err);
 }
@@ -122,19 +99,19 @@ loci_status call_begin(struct call *c, loci_module *m, const loci_exec *x, const
     *c = (struct call){.m = m, .x = x, .s = s, .io = io, .err = err, .back = back};
     c->save = back || (x->flags & LOCI_X_SAVE);
     if (io->ctx && io->ctx != io->x)
-        return compose_fail(err, LOCI_E_UNSUPPORTED, "a composition has no context but its own input");
+        return loci_refuse(err, LOCI_E_UNSUPPORTED, "compose", "a composition has no context but its own input");
     if (io->x->ndim != 3)
-        return compose_fail(err, LOCI_E_ARG, "x must have 3 dimensions, not %d", (int)io->x->ndim);
+        return loci_refuse(err, LOCI_E_ARG, "compose", "x must have 3 dimensions, not %d", (int)io->x->ndim);
     c->B = io->x->shape[0];
     c->T = io->x->shape[1];
     c->N = c->B * c->T;
     if (c->N > INT32_MAX)
-        return compose_fail(err, LOCI_E_UNSUPPORTED, "%lld tokens in one call; at most 2^31 - 1 are served",
+        return loci_refuse(err, LOCI_E_UNSUPPORTED, "compose", "%lld tokens in one call; at most 2^31 - 1 are served",
                             (long long)c->N);
-    TRY(flat(&c->xm, c, io->x, "x"));
-    TRY(flat(&c->ym, c, back ? NULL : io->y, "y"));
-    TRY(flat(&c->dym, c, back ? io->dy : NULL, "dy"));
-    TRY(flat(&c->dxm, c, back ? io->dx : NULL, "dx"));
+    LOCI_RETURN_IF(flat(&c->xm, c, io->x, "x"));
+    LOCI_RETURN_IF(flat(&c->ym, c, back ? NULL : io->y, "y"));
+    LOCI_RETURN_IF(flat(&c->dym, c, back ? io->dy : NULL, "dy"));
+    LOCI_RETURN_IF(flat(&c->dxm, c, back ? io->dx : NULL, "dx"));
     c->ragged = true;
     for (int64_t i = 0, n = 0; i < io->q->n_runs; i++) {
         n += io->q->runs[i].len;
@@ -165,7 +142,7 @@ loci_status call_fits(const struct call *c)
     if (c->room.scratch.at <= x->scratch_bytes && c->room.host.at <= x->host_bytes &&
         (!c->save || c->room.saved.at <= x->saved_bytes))
         return LOCI_OK;
-    return compose_fail(c->err, LOCI_E_ARG, "%lld rows of %lld tokens in %u runs are more than was planned for",
+    return loci_refuse(c->err, LOCI_E_ARG, "compose", "%lld rows of %lld tokens in %u runs are more than was planned for",
                         (long long)c->B, (long long)c->T, c->io->q->n_runs);
 }
 

@@ -11,6 +11,7 @@
 #ifndef LOCI_COMPOSE_PARTS_H
 #define LOCI_COMPOSE_PARTS_H
 
+#include <loci/author.h>
 #include <loci/ops.h>
 #include <stdbool.h>
 
@@ -28,19 +29,9 @@ struct loci_module {
     uint32_t s_mix, s_run, s_snap; /* states of children; s_run is the memory's where it has only one */
 };
 
-struct view {
-    loci_tensor t;
-    int64_t shape[3], strides[3];
-};
-
-struct cursor {
-    char *base;
-    uint64_t at;
-};
-
 /* The three memories of a call. */
 struct room {
-    struct cursor scratch, saved, host;
+    loci_cursor scratch, saved, host;
 };
 
 /* What every function of a call needs. x and dx, y and dy are also at hand as matrices [B T, D]. */
@@ -53,25 +44,16 @@ struct call {
     int64_t B, T, N; /* rows, tokens of a row, all tokens  */
     bool ragged;     /* some tokens are in no run          */
     bool save, back; /* save: a backward follows or is it  */
-    struct view xm, ym, dym, dxm;
+    loci_view xm, ym, dym, dxm;
     struct room room;
 };
 
-#define TRY(call) \
-    do { \
-        loci_status try_ = (call); \
-        if (try_ != LOCI_OK) \
-            return try_; \
-    } while (0)
-
 /* parts.c */
-loci_status compose_fail(loci_error *err, loci_status code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-void *cut(struct cursor *c, uint64_t bytes);
-void *cut_rows(struct cursor *c, const loci_module *m, int64_t rows);                               /* of width D */
-loci_tensor *matrix(struct view *v, const struct call *c, const void *data, int64_t rows);          /* [rows, D] */
-loci_tensor *cube(struct view *v, const struct call *c, const void *data, int64_t b, int64_t t);    /* [b, t, D] */
-loci_tensor *column(struct view *v, const struct call *c, const void *data, int64_t rows);          /* acc [rows] */
-loci_tensor *ints(struct view *v, const struct call *c, const int32_t *data, int64_t a, int64_t b); /* b < 0: [a] */
+void *cut_rows(loci_cursor *c, const loci_module *m, int64_t rows);                               /* of width D */
+loci_tensor *matrix(loci_view *v, const struct call *c, const void *data, int64_t rows);          /* [rows, D] */
+loci_tensor *cube(loci_view *v, const struct call *c, const void *data, int64_t b, int64_t t);    /* [b, t, D] */
+loci_tensor *column(loci_view *v, const struct call *c, const void *data, int64_t rows);          /* acc [rows] */
+loci_tensor *ints(loci_view *v, const struct call *c, const int32_t *data, int64_t a, int64_t b); /* b < 0: [a] */
 loci_status zero(const struct call *c, void *data, int64_t rows);
 /* out[i] = a[rows[i]] + beta out[i]; out[rows[i]] += a[i]. -1: zeros, skipped. */
 loci_status take(const struct call *c, void *out, int64_t n, const loci_tensor *a, const int32_t *rows, double beta);
@@ -95,7 +77,7 @@ struct gate {
     void *s, *t;           /* scratch rows; t in a backward only */
     void *stat_y, *stat_m; /* backward only                  */
 };
-void gate_cut(struct gate *g, const loci_module *m, int64_t n, bool back, struct cursor *scratch);
+void gate_cut(struct gate *g, const loci_module *m, int64_t n, bool back, loci_cursor *scratch);
 loci_status gate_forward(const struct call *c, const struct gate *g, const loci_tensor *o, const void *y, const void *m,
                          int64_t n);
 /* Adds to dy and dm. */
@@ -109,9 +91,9 @@ struct extension {
     loci_run *run;
     int64_t rows;     /* of this call  */
     loci_batch batch; /* their runs    */
-    struct view vpos;
+    loci_view vpos;
 };
-void extension_cut(struct extension *e, struct cursor *host);
+void extension_cut(struct extension *e, loci_cursor *host);
 void extension_fill(struct extension *e, const struct call *c);
 /* out [rows] = [p; src] by the lists, and its adjoint; dsrc NULL: not wanted. */
 loci_status extension_build(const struct extension *e, const struct call *c, void *out, const loci_tensor *src);

@@ -11,15 +11,15 @@
 #include "parts.h"
 #include <string.h>
 
-void extension_cut(struct extension *e, struct cursor *host)
+void extension_cut(struct extension *e, loci_cursor *host)
 {
     if (e->E == 0)
         return;
-    e->x_row = cut(host, (uint64_t)e->E * 4);
-    e->p_row = cut(host, (uint64_t)e->E * 4);
-    e->pos = cut(host, (uint64_t)e->E * 4);
-    e->back = cut(host, (uint64_t)e->n * 4);
-    e->run = cut(host, (uint64_t)e->runs * sizeof *e->run);
+    e->x_row = loci_cut(host, (uint64_t)e->E * 4);
+    e->p_row = loci_cut(host, (uint64_t)e->E * 4);
+    e->pos = loci_cut(host, (uint64_t)e->E * 4);
+    e->back = loci_cut(host, (uint64_t)e->n * 4);
+    e->run = loci_cut(host, (uint64_t)e->runs * sizeof *e->run);
 }
 
 void extension_fill(struct extension *e, const struct call *c)
@@ -47,13 +47,13 @@ void extension_fill(struct extension *e, const struct call *c)
 
 loci_status extension_build(const struct extension *e, const struct call *c, void *out, const loci_tensor *src)
 {
-    TRY(take(c, out, e->rows, src, e->x_row, 0));
+    LOCI_RETURN_IF(take(c, out, e->rows, src, e->x_row, 0));
     return take(c, out, e->rows, &c->s->params[c->m->w_persistent], e->p_row, 1);
 }
 
 loci_status extension_back(const struct extension *e, const struct call *c, const void *d, const loci_tensor *dsrc)
 {
     if (dsrc)
-        TRY(put(c, dsrc, d, e->rows, e->x_row));
+        LOCI_RETURN_IF(put(c, dsrc, d, e->rows, e->x_row));
     return put(c, &c->s->grads[c->m->w_persistent], d, e->rows, e->p_row);
 }

@@ -9,30 +9,17 @@
  *  (2) READ carries no v: identity reads 0, for an empty memory answers nothing.
  *  (3) Tokens outside the runs are left alone.
  */
+#include <loci/author.h>
 #include <loci/ops.h>
-#include <stdarg.h>
 #include <stdio.h>
+
+#define fail(err, code, ...) loci_refuse(err, code, "memory/none", __VA_ARGS__)
 
 struct loci_module {
     const loci_host *host;
     const loci_ops *ops;
     int identity;
 };
-
-static loci_status fail(loci_error *err, loci_status code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static loci_status fail(loci_error *err, loci_status code, const char *fmt, ...)
-{
-    va_list args;
-
-    if (err && err->code == LOCI_OK) {
-        err->code = code;
-        err->where = "memory/none";
-        va_start(args, fmt);
-        vsnprintf(err->msg, sizeof err->msg, fmt, args);
-        va_end(args);
-    }
-    return code;
-}
 
 static loci_status fit(const loci_host *host, const loci_config *config, const loci_shape *shape, loci_fit *f)
 {

@@ -15,11 +15,13 @@
  *  (2) A gate that is switched off is not declared; the scan is given NULL for it. Without momentum S is not declared
  *      either.
  */
+#include <loci/author.h>
 #include <loci/ops.h>
 #include <loci/scan.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#define fail(err, code, ...) loci_refuse(err, code, "memory/titans", __VA_ARGS__)
 
 struct loci_module {
     const loci_host *host;
@@ -48,21 +50,6 @@ KEY(read_order, LOCI_KEY_ENUM, "after_write", "after_write|before_write", 0, 0, 
 KEY(init_state, LOCI_KEY_ENUM, "zero", "zero|learned", 0, 0, "The memory a document begins with.");
 static const loci_key *const keys[] = {&key_mode,      &key_chunk,      &key_momentum,   &key_forget,
                                        &key_theta_max, &key_loss_scale, &key_read_order, &key_init_state};
-
-static loci_status fail(loci_error *err, loci_status code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static loci_status fail(loci_error *err, loci_status code, const char *fmt, ...)
-{
-    va_list args;
-
-    if (err && err->code == LOCI_OK) {
-        err->code = code;
-        err->where = "memory/titans";
-        va_start(args, fmt);
-        vsnprintf(err->msg, sizeof err->msg, fmt, args);
-        va_end(args);
-    }
-    return code;
-}
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 

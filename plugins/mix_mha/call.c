@@ -21,15 +21,15 @@
 /* ---- views ------------------------------------------------------------------------------------------------------- */
 
 /* t [B,T,D] as a matrix [B T, D] whose rows lie at one distance. */
-static loci_status matrix(struct view *v, const struct call *c, const loci_tensor *t, const char *what)
+static loci_status matrix(loci_view *v, const struct call *c, const loci_tensor *t, const char *what)
 {
     const int64_t *n = t->shape, *s = t->strides;
 
     if (t->ndim != 3 || n[2] != c->m->dim || t->dtype.code != c->m->dtype.code || t->dtype.bits != c->m->dtype.bits)
-        return mha_fail(c->err, LOCI_E_ARG, "%s must be a [rows, tokens, %lld] tensor of the layer's type", what,
+        return loci_refuse(c->err, LOCI_E_ARG, "mixer/mha", "%s must be a [rows, tokens, %lld] tensor of the layer's type", what,
                         (long long)c->m->dim);
     if (n[0] > 1 && n[1] > 1 && s[0] != n[1] * s[1])
-        return mha_fail(c->err, LOCI_E_ARG, "%s must have its rows one after another: copy it first", what);
+        return loci_refuse(c->err, LOCI_E_ARG, "mixer/mha", "%s must have its rows one after another: copy it first", what);
     view(v, c, t->dtype, loci_ptr(t), n[0] * n[1], n[2], -1, -1);
     v->strides[0] = n[1] > 1 ? s[1] : s[0];
     return LOCI_OK;
@@ -43,10 +43,10 @@ static bool ragged(const loci_batch *b, int64_t tokens)
 }
 
 /* (1) */
-static loci_status clean(struct view *v, const struct call *c, const loci_batch *b, int64_t T, void *copy,
+static loci_status clean(loci_view *v, const struct call *c, const loci_batch *b, int64_t T, void *copy,
                          int32_t *rows)
 {
-    struct view from = *v, idx;
+    loci_view from = *v, idx;
     const int64_t n = v->shape[0];
 
     from.t.shape = from.shape;
@@ -63,7 +63,7 @@ static loci_status clean(struct view *v, const struct call *c, const loci_batch 
 }
 
 /* A batch that has positions. */
-static void positions(loci_batch *out, struct view *v, const struct call *c, const loci_batch *b, int64_t B, int64_t T,
+static void positions(loci_batch *out, loci_view *v, const struct call *c, const loci_batch *b, int64_t B, int64_t T,
                       int32_t *mem)
 {
     *out = *b;
@@ -83,14 +83,14 @@ static void positions(loci_batch *out, struct view *v, const struct call *c, con
 static loci_status slopes(struct call *c)
 {
     const loci_module *m = c->m;
-    struct view one;
+    loci_view one;
     int64_t n = 1;
 
     while (n * 2 <= m->heads)
         n *= 2;
     for (int64_t h = 0; h < m->heads; h++) {
         const double e = h < n ? 8.0 * (double)(h + 1) / (double)n : 4.0 * (double)(2 * (h - n) + 1) / (double)n;
-        TRY(m->ops->fill(c->x, view(&one, c, m->acc, (char *)c->l.slopes + h * m->acc.bits / 8, 1, -1, -1, -1),
+        LOCI_RETURN_IF(m->ops->fill(c->x, view(&one, c, m->acc, (char *)c->l.slopes + h * m->acc.bits / 8, 1, -1, -1, -1),
                          exp2(-e), c->err));
     }
     c->desc.slopes = view(&c->vs, c, m->acc, c->l.slopes, m->heads, -1, -1, -1);
@@ -107,16 +107,16 @@ static loci_status describe(struct call *c, const loci_mask *mask)
     const loci_module *m = c->m;
 
     if (!mask)
-        return mha_fail(c->err, LOCI_E_ARG, "the call says nothing about causality: give a mask");
+        return loci_refuse(c->err, LOCI_E_ARG, "mixer/mha", "the call says nothing about causality: give a mask");
     if (m->pos == POS_ALIBI && !mask->causal)
-        return mha_fail(c->err, LOCI_E_UNSUPPORTED, "alibi is causal only: set pos = rope or none");
+        return loci_refuse(c->err, LOCI_E_UNSUPPORTED, "mixer/mha", "alibi is causal only: set pos = rope or none");
     c->desc = (loci_attn_desc){
         .struct_size = sizeof c->desc, .causal = mask->causal, .scale = 1 / sqrt((double)m->dk), .softcap = m->softcap};
     c->desc.window_left = tighter(mask->window_left, m->window_tok - 1);
     c->desc.window_right = mask->window_right;
     c->desc.dropout = c->x->flags & LOCI_X_TRAIN ? m->dropout : 0;
     if (m->pos == POS_ALIBI)
-        TRY(slopes(c));
+        LOCI_RETURN_IF(slopes(c));
     c->aio = (loci_attn_io){.struct_size = sizeof c->aio, .desc = &c->desc};
     c->aio.q = view(&c->vq, c, m->dtype, c->l.q.at[c->l.q.n - 1], c->B, c->T, m->heads, m->dk);
     c->aio.o = view(&c->vo, c, m->dtype, c->l.o, c->B, c->T, m->heads, m->dv);
@@ -132,20 +132,20 @@ static loci_status begin(struct call *c, const loci_io *io, bool back)
     const loci_tensor *ctx = io->ctx ? io->ctx : io->x;
     const loci_batch *k = io->k ? io->k : io->q;
     const bool save = back || (x->flags & LOCI_X_SAVE);
-    struct cursor scratch = {x->scratch, 0}, saved = {x->saved, 0}, host = {x->host_scratch, 0};
+    loci_cursor scratch = {x->scratch, 0}, saved = {x->saved, 0}, host = {x->host_scratch, 0};
 
-    TRY(matrix(&c->x2, c, io->x, "x"));
-    TRY(matrix(&c->c2, c, ctx, "the context"));
+    LOCI_RETURN_IF(matrix(&c->x2, c, io->x, "x"));
+    LOCI_RETURN_IF(matrix(&c->c2, c, ctx, "the context"));
     c->B = io->x->shape[0];
     c->T = io->x->shape[1];
     c->Bc = ctx->shape[0];
     c->S = ctx->shape[1];
     if (io->q->n_runs != k->n_runs)
-        return mha_fail(c->err, LOCI_E_ARG, "%u runs of queries and %u of the context: give one each per stream",
+        return loci_refuse(c->err, LOCI_E_ARG, "mixer/mha", "%u runs of queries and %u of the context: give one each per stream",
                         io->q->n_runs, k->n_runs);
     layout(&c->l, m, c->B * c->T, c->Bc * c->S, save, back, &scratch, &saved, &host);
     if (scratch.at > x->scratch_bytes || host.at > x->host_bytes || (save && saved.at > x->saved_bytes))
-        return mha_fail(c->err, LOCI_E_ARG, "%lld tokens and %lld context rows are more than was planned for",
+        return loci_refuse(c->err, LOCI_E_ARG, "mixer/mha", "%lld tokens and %lld context rows are more than was planned for",
                         (long long)(c->B * c->T), (long long)(c->Bc * c->S));
     c->rest = *x;
     c->rest.scratch = (char *)x->scratch + scratch.at;
@@ -161,9 +161,9 @@ static loci_status begin(struct call *c, const loci_io *io, bool back)
     c->ragged_q = ragged(io->q, c->B * c->T);
     c->ragged_k = ragged(k, c->Bc * c->S);
     if (c->ragged_q)
-        TRY(clean(&c->x2, c, io->q, c->T, c->l.x, c->l.xr));
+        LOCI_RETURN_IF(clean(&c->x2, c, io->q, c->T, c->l.x, c->l.xr));
     if (c->ragged_k)
-        TRY(clean(&c->c2, c, k, c->S, c->l.c, c->l.cr));
+        LOCI_RETURN_IF(clean(&c->c2, c, k, c->S, c->l.c, c->l.cr));
     return describe(c, io->mask);
 }
 
@@ -172,21 +172,21 @@ static loci_status begin(struct call *c, const loci_io *io, bool back)
 loci_status mha_forward(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_io *io, loci_error *err)
 {
     struct call c = {.m = m, .x = x, .s = s, .err = err};
-    struct view va, vy;
+    loci_view va, vy;
 
     if (io->q->n_runs == 0)
         return LOCI_OK;
-    TRY(begin(&c, io, false));
-    TRY(matrix(&vy, &c, io->y, "y"));
-    TRY(lane_forward(&c, &c.l.q, true));
-    TRY(lane_forward(&c, &c.l.k, false));
-    TRY(lane_forward(&c, &c.l.v, false));
-    TRY(m->host->append(x, s->cache, m->k_slot, stage(&va, &c, &c.l.k, c.l.k.at[c.l.k.n - 1], false, true), &c.k, err));
-    TRY(m->host->append(x, s->cache, m->v_slot, stage(&va, &c, &c.l.v, c.l.v.at[c.l.v.n - 1], false, true), &c.k, err));
-    TRY(m->host->append(x, s->cache, m->pos_slot, c.k.pos, &c.k, err));
+    LOCI_RETURN_IF(begin(&c, io, false));
+    LOCI_RETURN_IF(matrix(&vy, &c, io->y, "y"));
+    LOCI_RETURN_IF(lane_forward(&c, &c.l.q, true));
+    LOCI_RETURN_IF(lane_forward(&c, &c.l.k, false));
+    LOCI_RETURN_IF(lane_forward(&c, &c.l.v, false));
+    LOCI_RETURN_IF(m->host->append(x, s->cache, m->k_slot, stage(&va, &c, &c.l.k, c.l.k.at[c.l.k.n - 1], false, true), &c.k, err));
+    LOCI_RETURN_IF(m->host->append(x, s->cache, m->v_slot, stage(&va, &c, &c.l.v, c.l.v.at[c.l.v.n - 1], false, true), &c.k, err));
+    LOCI_RETURN_IF(m->host->append(x, s->cache, m->pos_slot, c.k.pos, &c.k, err));
     if (c.ragged_q) /* (1): the projection below reads every row */
-        TRY(zero(&c, c.l.o, c.B * c.T * m->heads * m->dv));
-    TRY(m->host->attend(m->attention, &c.rest, &c.attend, err));
+        LOCI_RETURN_IF(zero(&c, c.l.o, c.B * c.T * m->heads * m->dv));
+    LOCI_RETURN_IF(m->host->attend(m->attention, &c.rest, &c.attend, err));
     return gemm(&c, LOCI_GEMM_TB, view(&va, &c, m->dtype, c.l.o, c.B * c.T, m->heads * m->dv, -1, -1),
                 &s->params[m->wo], &vy.t, 0);
 }
@@ -194,38 +194,38 @@ loci_status mha_forward(loci_module *m, const loci_exec *x, const loci_slots *s,
 loci_status mha_backward(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_io *io, loci_error *err)
 {
     struct call c = {.m = m, .x = x, .s = s, .err = err};
-    struct view va, vb, vdy, vdx, vdc;
+    loci_view va, vb, vdy, vdx, vdc;
     const loci_tensor *dx = NULL, *dc = NULL;
     loci_tensor *dctx = io->ctx && io->ctx != io->x ? io->dctx : io->dx;
     struct layout *l = &c.l;
 
     if (io->q->n_runs == 0)
         return LOCI_OK;
-    TRY(begin(&c, io, true));
-    TRY(matrix(&vdy, &c, io->dy, "dy"));
+    LOCI_RETURN_IF(begin(&c, io, true));
+    LOCI_RETURN_IF(matrix(&vdy, &c, io->dy, "dy"));
     if (io->dx) {
-        TRY(matrix(&vdx, &c, io->dx, "dx"));
+        LOCI_RETURN_IF(matrix(&vdx, &c, io->dx, "dx"));
         dx = &vdx.t;
     }
     if (dctx) {
-        TRY(matrix(&vdc, &c, dctx, "dctx"));
+        LOCI_RETURN_IF(matrix(&vdc, &c, dctx, "dctx"));
         dc = &vdc.t;
     }
-    TRY(gemm(&c, 0, &vdy.t, &s->params[m->wo], view(&va, &c, m->dtype, l->d_o, c.B * c.T, m->heads * m->dv, -1, -1),
+    LOCI_RETURN_IF(gemm(&c, 0, &vdy.t, &s->params[m->wo], view(&va, &c, m->dtype, l->d_o, c.B * c.T, m->heads * m->dv, -1, -1),
              0));
-    TRY(gemm(&c, LOCI_GEMM_TA, &vdy.t, view(&vb, &c, m->dtype, l->o, c.B * c.T, m->heads * m->dv, -1, -1),
+    LOCI_RETURN_IF(gemm(&c, LOCI_GEMM_TA, &vdy.t, view(&vb, &c, m->dtype, l->o, c.B * c.T, m->heads * m->dv, -1, -1),
              &s->grads[m->wo], 1));
-    TRY(zero(&c, l->q.g[l->q.n - 1], c.B * c.T * m->heads * m->dk));
-    TRY(zero(&c, l->k.g[l->k.n - 1], c.Bc * c.S * m->kv_heads * m->dk));
-    TRY(zero(&c, l->v.g[l->v.n - 1], c.Bc * c.S * m->kv_heads * m->dv));
+    LOCI_RETURN_IF(zero(&c, l->q.g[l->q.n - 1], c.B * c.T * m->heads * m->dk));
+    LOCI_RETURN_IF(zero(&c, l->k.g[l->k.n - 1], c.Bc * c.S * m->kv_heads * m->dk));
+    LOCI_RETURN_IF(zero(&c, l->v.g[l->v.n - 1], c.Bc * c.S * m->kv_heads * m->dv));
     c.aio.d_o = view(&c.vdo, &c, m->dtype, l->d_o, c.B, c.T, m->heads, m->dv);
     c.aio.dq = view(&c.vdq, &c, m->dtype, l->q.g[l->q.n - 1], c.B, c.T, m->heads, m->dk);
-    TRY(m->host->attend_back(m->attention, &c.rest, &c.attend, err));
-    TRY(m->host->append_back(x, s->cache, m->k_slot, stage(&va, &c, &l->k, l->k.g[l->k.n - 1], false, true), &c.k,
+    LOCI_RETURN_IF(m->host->attend_back(m->attention, &c.rest, &c.attend, err));
+    LOCI_RETURN_IF(m->host->append_back(x, s->cache, m->k_slot, stage(&va, &c, &l->k, l->k.g[l->k.n - 1], false, true), &c.k,
                              err));
-    TRY(m->host->append_back(x, s->cache, m->v_slot, stage(&va, &c, &l->v, l->v.g[l->v.n - 1], false, true), &c.k,
+    LOCI_RETURN_IF(m->host->append_back(x, s->cache, m->v_slot, stage(&va, &c, &l->v, l->v.g[l->v.n - 1], false, true), &c.k,
                              err));
-    TRY(lane_backward(&c, &l->q, true, dx));
-    TRY(lane_backward(&c, &l->k, false, dc));
+    LOCI_RETURN_IF(lane_backward(&c, &l->q, true, dx));
+    LOCI_RETURN_IF(lane_backward(&c, &l->k, false, dc));
     return lane_backward(&c, &l->v, false, dc);
 }

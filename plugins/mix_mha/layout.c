@@ -10,12 +10,9 @@
  */
 #include "mha.h"
 
-static void *cut(struct cursor *c, int64_t elements, uint64_t size)
+static void *cut(loci_cursor *c, int64_t elements, uint64_t size)
 {
-    void *p = c->base ? c->base + c->at : NULL;
-
-    c->at += ((uint64_t)elements * size + 63) & ~UINT64_C(63);
-    return p;
+    return loci_cut(c, (uint64_t)elements * size);
 }
 
 static void lane_init(struct lane *l, const loci_module *m, int64_t heads, int64_t d, bool norm, bool rope, uint32_t w,
@@ -34,8 +31,8 @@ static void lane_init(struct lane *l, const loci_module *m, int64_t heads, int64
 }
 
 /* keep: memory of what the backward reads again. last: where the lane's result goes, NULL when the cache has it. */
-static void lane_cut(struct lane *l, const loci_module *m, int64_t n, struct cursor *keep, struct cursor *last,
-                     struct cursor *grads)
+static void lane_cut(struct lane *l, const loci_module *m, int64_t n, loci_cursor *keep, loci_cursor *last,
+                     loci_cursor *grads)
 {
     const uint64_t z = m->dtype.bits / 8;
 
@@ -50,11 +47,11 @@ static void lane_cut(struct lane *l, const loci_module *m, int64_t n, struct cur
 }
 
 /* n query tokens, c context rows. */
-void layout(struct layout *l, const loci_module *m, int64_t n, int64_t c, bool save, bool back, struct cursor *scratch,
-            struct cursor *saved, struct cursor *host)
+void layout(struct layout *l, const loci_module *m, int64_t n, int64_t c, bool save, bool back, loci_cursor *scratch,
+            loci_cursor *saved, loci_cursor *host)
 {
     const uint64_t z = m->dtype.bits / 8, a = m->acc.bits / 8;
-    struct cursor *keep = save ? saved : scratch;
+    loci_cursor *keep = save ? saved : scratch;
     const bool rope = m->pos == POS_ROPE;
 
     lane_init(&l->q, m, m->heads, m->dk, m->norm, rope, m->wq, m->cq, m->tq, m->gq);
@@ -81,7 +78,7 @@ void mha_need(const loci_module *m, int64_t n, int64_t c, uint64_t flags, loci_n
     struct layout l;
 
     for (int back = 0; back <= save; back++) {
-        struct cursor scratch = {0}, saved = {0}, host = {0};
+        loci_cursor scratch = {0}, saved = {0}, host = {0};
         layout(&l, m, n, c, save, back, &scratch, &saved, &host);
         if (scratch.at > need->scratch)
             need->scratch = scratch.at;
@@ -89,14 +86,14 @@ void mha_need(const loci_module *m, int64_t n, int64_t c, uint64_t flags, loci_n
         need->host = host.at;
     }
     if (save) { /* a forward without SAVE keeps in scratch what one with it saves */
-        struct cursor scratch = {0}, saved = {0}, host = {0};
+        loci_cursor scratch = {0}, saved = {0}, host = {0};
         layout(&l, m, n, c, false, false, &scratch, &saved, &host);
         if (scratch.at > need->scratch)
             need->scratch = scratch.at;
     }
 }
 
-loci_tensor *view(struct view *v, const struct call *c, loci_dtype dtype, void *data, int64_t n0, int64_t n1,
+loci_tensor *view(loci_view *v, const struct call *c, loci_dtype dtype, void *data, int64_t n0, int64_t n1,
                   int64_t n2, int64_t n3)
 {
     const int64_t n[4] = {n0, n1, n2, n3};

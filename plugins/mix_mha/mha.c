@@ -5,7 +5,6 @@
  * convolutions. This file is the class: keys, slots, sizes. call.c is the mathematics.
  */
 #include "mha.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,20 +27,6 @@ static const loci_key *const keys[] = {&key_heads,      &key_kv_heads, &key_dk, 
                                        &key_rope_rot,   &key_softcap,  &key_dropout, &key_conv};
 static const loci_want want_attention = {sizeof(loci_want), 0, "attention", LOCI_KIND_ATTENTION, LOCI_CAP_BACKWARD};
 static const loci_want *const wants[] = {&want_attention};
-
-loci_status mha_fail(loci_error *err, loci_status code, const char *fmt, ...)
-{
-    va_list ap;
-
-    if (err && err->code == LOCI_OK) {
-        err->code = code;
-        err->where = "mixer/mha";
-        va_start(ap, fmt);
-        vsnprintf(err->msg, sizeof err->msg, fmt, ap);
-        va_end(ap);
-    }
-    return code;
-}
 
 static loci_status fit(const loci_host *host, const loci_config *config, const loci_shape *shape, loci_fit *f)
 {
@@ -67,19 +52,19 @@ static loci_status sizes(struct loci_module *m, const loci_config *c, loci_error
     if (m->kv_heads == 0)
         m->kv_heads = m->heads;
     if (m->heads % m->kv_heads != 0)
-        return mha_fail(err, LOCI_E_CONFIG, "heads = %lld is not a multiple of kv_heads = %lld: change one",
+        return loci_refuse(err, LOCI_E_CONFIG, "mixer/mha", "heads = %lld is not a multiple of kv_heads = %lld: change one",
                         (long long)m->heads, (long long)m->kv_heads);
     if (dk == 0 && m->dim % m->heads != 0)
-        return mha_fail(err, LOCI_E_CONFIG, "dim = %lld is not a multiple of heads = %lld: change one or set dk",
+        return loci_refuse(err, LOCI_E_CONFIG, "mixer/mha", "dim = %lld is not a multiple of heads = %lld: change one or set dk",
                         (long long)m->dim, (long long)m->heads);
     m->dk = dk ? dk : m->dim / m->heads;
     m->dv = dv ? dv : m->dk;
     m->rot = rot ? rot : m->dk;
     if (m->pos == POS_ROPE && m->rot > m->dk)
-        return mha_fail(err, LOCI_E_CONFIG, "rope_rot = %lld is more than a head's %lld channels: lower it",
+        return loci_refuse(err, LOCI_E_CONFIG, "mixer/mha", "rope_rot = %lld is more than a head's %lld channels: lower it",
                         (long long)m->rot, (long long)m->dk);
     if (m->pos == POS_ROPE && m->rot % 2 != 0)
-        return mha_fail(err, LOCI_E_CONFIG, "rotary positions need an even number of channels, not %lld: set rope_rot",
+        return loci_refuse(err, LOCI_E_CONFIG, "mixer/mha", "rotary positions need an even number of channels, not %lld: set rope_rot",
                         (long long)m->rot);
     return LOCI_OK;
 }
@@ -98,7 +83,7 @@ static loci_status create(const loci_host *host, const loci_config *c, const loc
 
     (void)site;
     if (!m)
-        return mha_fail(err, LOCI_E_NOMEM, "out of memory");
+        return loci_refuse(err, LOCI_E_NOMEM, "mixer/mha", "out of memory");
     m->host = host;
     m->ops = host->get_ext(host, shape->device, LOCI_EXT_OPS);
     m->dim = shape->dim;
@@ -111,7 +96,7 @@ static loci_status create(const loci_host *host, const loci_config *c, const loc
     m->rope_base = c->get_real(c->ctx, "rope_base");
     m->softcap = c->get_real(c->ctx, "softcap");
     m->dropout = c->get_real(c->ctx, "dropout");
-    status = m->ops ? sizes(m, c, err) : mha_fail(err, LOCI_E_DEVICE, "the device offers no " LOCI_EXT_OPS);
+    status = m->ops ? sizes(m, c, err) : loci_refuse(err, LOCI_E_DEVICE, "mixer/mha", "the device offers no " LOCI_EXT_OPS);
     if (status != LOCI_OK) {
         destroy(m);
         return status;
@@ -139,7 +124,7 @@ static loci_status child_shape(loci_module *m, uint32_t want, loci_shape *shape,
 static loci_status bind(loci_module *m, uint32_t n, const loci_child *const *children, loci_error *err)
 {
     if (n != 1 || !children[0])
-        return mha_fail(err, LOCI_E_ARG, "an attention backend is needed");
+        return loci_refuse(err, LOCI_E_ARG, "mixer/mha", "an attention backend is needed");
     m->attention = children[0];
     return LOCI_OK;
 }
@@ -225,7 +210,7 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
     loci_status status;
 
     if (op != LOCI_OP_MIX)
-        return mha_fail(err, LOCI_E_UNSUPPORTED, "a mixer knows one operation, not number %d", (int)op);
+        return loci_refuse(err, LOCI_E_UNSUPPORTED, "mixer/mha", "a mixer knows one operation, not number %d", (int)op);
     child_shape(m, 0, &sub, NULL);
     sub.ctx = ctx;
     status = m->host->child_need(m->attention, &sub, LOCI_OP_MIX, &child, err);

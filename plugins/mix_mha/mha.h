@@ -5,6 +5,7 @@
 #ifndef LOCI_MIX_MHA_H
 #define LOCI_MIX_MHA_H
 
+#include <loci/author.h>
 #include <loci/ops.h>
 #include <stdbool.h>
 
@@ -30,25 +31,6 @@ loci_status mha_forward(loci_module *m, const loci_exec *x, const loci_slots *s,
 loci_status mha_backward(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_io *io, loci_error *err);
 /* Scratch, saved and host bytes of this module alone for n query tokens and c context rows. */
 void mha_need(const loci_module *m, int64_t n, int64_t c, uint64_t flags, loci_need *need);
-loci_status mha_fail(loci_error *err, loci_status code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-#define TRY(call) \
-    do { \
-        loci_status try_ = (call); \
-        if (try_ != LOCI_OK) \
-            return try_; \
-    } while (0)
-
-struct view {
-    loci_tensor t;
-    int64_t shape[4], strides[4];
-};
-
-/* Cuts memory; with base NULL it only counts. */
-struct cursor {
-    char *base;
-    uint64_t at;
-};
 
 /* The way of q, k or v from their input to the cache or the query. */
 struct lane {
@@ -76,9 +58,9 @@ struct call {
     loci_batch q, k;              /* with positions */
     bool ragged_q, ragged_k; /* some tokens, some context rows are in no run */
     struct layout l;
-    struct view x2, c2, qpos, kpos; /* x and c as matrices, cleaned */
+    loci_view x2, c2, qpos, kpos; /* x and c as matrices, cleaned */
     loci_exec rest;                 /* for the attention */
-    struct view vq, vo, vl, vdo, vdq, vs;
+    loci_view vq, vo, vl, vdo, vdq, vs;
     loci_attn_desc desc;
     loci_attn_io aio;
     loci_attend attend;
@@ -87,13 +69,13 @@ struct call {
 /* layout.c */
 struct call;
 void layout(struct layout *l, const struct loci_module *m, int64_t n, int64_t c, bool save, bool back,
-            struct cursor *scratch, struct cursor *saved, struct cursor *host);
-loci_tensor *view(struct view *v, const struct call *c, loci_dtype dtype, void *data, int64_t n0, int64_t n1,
+            loci_cursor *scratch, loci_cursor *saved, loci_cursor *host);
+loci_tensor *view(loci_view *v, const struct call *c, loci_dtype dtype, void *data, int64_t n0, int64_t n1,
                   int64_t n2, int64_t n3); /* row-major; a size of -1 ends the list */
 
 /* lane.c: from the projection's input to the lane's last buffer, and back from g[n - 1] to the weights and to dsrc
  * (NULL: not wanted). q: the lane of the queries. */
-loci_tensor *stage(struct view *v, const struct call *c, const struct lane *l, void *data, bool q, bool heads);
+loci_tensor *stage(loci_view *v, const struct call *c, const struct lane *l, void *data, bool q, bool heads);
 loci_status zero(const struct call *c, void *data, int64_t n);
 loci_status gemm(const struct call *c, uint32_t flags, const loci_tensor *a, const loci_tensor *b,
                  const loci_tensor *out, double beta);
