@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Each public header compiles alone, and twice, as C99, C11 and C++11, without a warning.
+# Each public header compiles alone, and twice, as C99, C11 and C++11, without a warning; and each is installed.
 set -eu
 
 tmp=$(mktemp -d)
@@ -21,6 +21,13 @@ compile() { # compile HEADER SUFFIX COMPILER STANDARD
 
 for header in "$LOCI_TEST_SRC"/include/loci/*.h; do
     name=$(basename "$header")
+    case " $LOCI_TEST_HEADERS " in
+    *"include/loci/$name "*) ;;
+    *)
+        echo "FAIL: loci/$name is not in lociinclude_HEADERS of Makefile.am"
+        failed=$((failed + 1))
+        ;;
+    esac
     compile "$name" c "${LOCI_TEST_CC:-cc}" c99
     compile "$name" c "${LOCI_TEST_CC:-cc}" c11
     compile "$name" cc "${LOCI_TEST_CXX:-c++}" c++11
