@@ -7,6 +7,8 @@ set -eu
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 unset LOCI_SET LOCI_CPU LOCI_PLUGIN_PATH
+# The argp of glibc forgets a few bytes when it prints help; LeakSanitizer would change the exit code.
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
 
 "$LOCI_TEST_SRC/scripts/man" "$LOCI_COMMAND" - >"$tmp/loci.1"
 for part in NAME SYNOPSIS VERBS 'EXIT STATUS'; do
