@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -197,18 +198,38 @@ static void on_signal(int sig)
     cli_stop = sig;
 }
 
-static void catch_signals(void)
+static void *wait_for_signals(void *arg)
+{
+    const sigset_t *set = arg;
+    int sig;
+
+    for (;;)
+        if (sigwait(set, &sig) == 0)
+            on_signal(sig);
+    return NULL;
+}
+
+/* Signals are taken by a thread that does nothing else: no handler ever runs on a thread that computes, whose stack
+ * pointer a kernel may be using for something else. */
+static loci_status catch_signals(loci_error *err)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-    struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    static sigset_t set;
+    pthread_t thread;
 
+    sigemptyset(&set);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         struct sigaction was;
         if (signals[i] == SIGHUP && sigaction(SIGHUP, NULL, &was) == 0 && was.sa_handler == SIG_IGN)
             continue; /* nohup stays in force */
-        sigaction(signals[i], &a, NULL);
+        signal(signals[i], SIG_DFL);
+        sigaddset(&set, signals[i]);
     }
     signal(SIGPIPE, SIG_DFL);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 || pthread_create(&thread, NULL, wait_for_signals, &set) != 0)
+        return loci_fail(err, LOCI_E_NOMEM, "no thread for signals can be started");
+    pthread_detach(thread);
+    return LOCI_OK;
 }
 
 /* A closed standard stream must not become the number of the next file that is opened. What stands in for it fails on
@@ -268,8 +289,9 @@ int main(int argc, char **argv)
     if (!o.configs || !o.sets || !o.words)
         return EXIT_IS_MEMORY;
     loci_log_to(print_log, &o);
-    catch_signals();
-    status = parse_and_run(v, argc - 1, argv + 1, &o, &err);
+    status = catch_signals(&err);
+    if (status == LOCI_OK)
+        status = parse_and_run(v, argc - 1, argv + 1, &o, &err);
     cli_clear_line();
     if (status != LOCI_OK && !(reported[0] && !strncmp(err.msg, reported, strlen(reported))))
         fprintf(stderr, "loci: %s\n", err.msg[0] ? err.msg : "an error without a message; please report it");

@@ -16,6 +16,8 @@
 
 #if LOCI_HAVE_ONEDNN
 #include <dnnl.h>
+#include <pthread.h>
+#include <signal.h>
 void omp_set_num_threads(int n); /* of libgomp, which oneDNN runs on; <omp.h> is not there with every compiler */
 #elif LOCI_HAVE_CBLAS
 #include <cblas.h>
@@ -47,13 +49,21 @@ static bool library_block(const gemm_job *j, int64_t M, int64_t N, const char *a
                           int64_t ldb, char *c, int64_t ldc)
 {
     static _Thread_local bool told;
+    sigset_t all, was;
+    bool ok;
 
     if (!told) {
         omp_set_num_threads(1);
         told = true;
     }
-    return dnnl_sgemm(j->ta ? 'T' : 'N', j->tb ? 'T' : 'N', M, N, j->K, (float)j->alpha, (const float *)a, lda,
-                      (const float *)b, ldb, (float)j->beta, (float *)c, ldc) == dnnl_success;
+    /* oneDNN 2.6's AVX-512 kernels use rsp as an ordinary pointer into their workspace: a signal handler that ran then
+     * would write its frame over the heap. So no signal is taken while one runs. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &was);
+    ok = dnnl_sgemm(j->ta ? 'T' : 'N', j->tb ? 'T' : 'N', M, N, j->K, (float)j->alpha, (const float *)a, lda,
+                    (const float *)b, ldb, (float)j->beta, (float *)c, ldc) == dnnl_success;
+    pthread_sigmask(SIG_SETMASK, &was, NULL);
+    return ok;
 }
 
 #elif LOCI_HAVE_CBLAS

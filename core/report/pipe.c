@@ -38,6 +38,8 @@ static loci_status start(child *c, const char *const *argv, loci_error *err)
 {
     int in[2] = {-1, -1}, out[2] = {-1, -1}, said[2] = {-1, -1}, failed;
     posix_spawn_file_actions_t acts;
+    posix_spawnattr_t attr;
+    sigset_t none;
     loci_status status = LOCI_OK;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) != 0 || pipe2(out, O_CLOEXEC) != 0 ||
@@ -49,10 +51,18 @@ static loci_status start(child *c, const char *const *argv, loci_error *err)
         status = loci_fail(err, LOCI_E_NOMEM, "%s: no memory to start it", argv[0]);
         goto out;
     }
+    if (posix_spawnattr_init(&attr) != 0) {
+        (void)posix_spawn_file_actions_destroy(&acts);
+        status = loci_fail(err, LOCI_E_NOMEM, "%s: no memory to start it", argv[0]);
+        goto out;
+    }
+    sigemptyset(&none); /* a caller may block signals; its child takes them */
     failed = posix_spawn_file_actions_adddup2(&acts, in[1], 0) || posix_spawn_file_actions_adddup2(&acts, out[1], 1) ||
-                     posix_spawn_file_actions_adddup2(&acts, said[1], 2)
+                     posix_spawn_file_actions_adddup2(&acts, said[1], 2) || posix_spawnattr_setsigmask(&attr, &none) ||
+                     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK)
                  ? ENOMEM
-                 : posix_spawnp(&c->pid, argv[0], &acts, NULL, (char *const *)(uintptr_t)argv, environ);
+                 : posix_spawnp(&c->pid, argv[0], &acts, &attr, (char *const *)(uintptr_t)argv, environ);
+    (void)posix_spawnattr_destroy(&attr);
     (void)posix_spawn_file_actions_destroy(&acts);
     if (failed == ENOENT || failed == EACCES)
         status = loci_fail(err, LOCI_E_UNSUPPORTED, "%s is not in PATH", argv[0]);
