@@ -214,7 +214,8 @@ out:
 const struct verb verb_compare = {
     "compare", "[CONFIG...]", "A/B: arms x seeds, paired, with a verdict",
     "Train every arm with every seed, compare them seed by seed and write report.html and compare.json. Arms are the "
-    "[arm.NAME.SECTION] sections of one config, or one per config file, or one per value of --vary.\v"
+    "[arm.NAME.SECTION] sections of one config, or one per config file, or one per value of --vary. Here every -c "
+    "is an arm of its own, unless files are given without -c: then these are the arms and the -c files lie under each.\v"
     "The same command goes on after an interruption and reuses finished runs when seeds or arms are added. `undecided` is a "
     "result and exits with 0; the table then says how many seeds would decide.\n\n"
     "  loci compare etc/mac.ini etc/mag.ini etc/mal.ini\n"

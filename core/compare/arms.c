@@ -32,7 +32,7 @@ static loci_status add_arm(loci_comparison *c, const char *name, loci_conf *conf
                          name);
     for (uint32_t i = 0; i + 1 < c->n_arms; i++)
         if (!strcmp(c->arms[i].name, name))
-            return loci_fail(err, LOCI_E_CONFIG, "two arms are called %s: rename one of the files", name);
+            return loci_fail(err, LOCI_E_CONFIG, "two arms are called %s: give each file, or each value of --vary, once", name);
     return LOCI_OK;
 }
 

@@ -90,7 +90,8 @@ loci_status loci_checkpoint_facts(loci_saved *out, const char *folder, loci_erro
         goto out;
     }
     if (format != 1 || step < 0 || tokens < 0) {
-        status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: format %d is not 1, or a count is negative", path, format);
+        status = format != 1 ? loci_fail(err, LOCI_E_CHECKPOINT, "%s: format %d, and this version reads 1", path, format)
+                             : loci_fail(err, LOCI_E_CHECKPOINT, "%s: a step or token count is negative", path);
         goto out;
     }
     out->step = step;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * loci/plugin.h: everything the author of a plugin needs.
+ * loci/plugin.h: everything the author of a plugin needs, in one file on purpose: it is the contract, read as a whole.
  *
  * A plugin is a shared object that exports one constant, `loci_plugin_v1`, and carries an ELF note. It links to nothing
  * of loci: every service arrives through `loci_host`. One plugin holds one or more *classes*; a class is a component of
