@@ -245,6 +245,7 @@ static inline attn_out *attn_run(const struct ck_host *h, const loci_class *cls,
     shape.features = attn_features(&a);
 
     CU_ASSERT(cls->fit(&h->host, NULL, &shape, &fit) == LOCI_OK && (fit.score > 0 || how.refused));
+    ck_err = (loci_error){.struct_size = sizeof ck_err}; /* each call begins without a failure */
     s = cls->create(&h->host, NULL, NULL, &shape, &m, &ck_err);
     s = s ? s : cls->plan(m, &shape, LOCI_OP_MIX, &need, &ck_err);
     out->scratch = need.scratch;
