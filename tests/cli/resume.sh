@@ -11,7 +11,7 @@ at_step() { # RUN STEP: has the log come so far?
     grep -q '"event":"step","step":'"$2", "$1/log.jsonl"
 }
 
-long='--set train.steps=300 --set train.eval_every=100 --set train.save_every=0'
+long='--set train.batch=8 --set train.steps=300 --set train.eval_every=100 --set train.save_every=0'
 
 # stop SIGNAL RUN STEP ARGUMENT...: train until the log has that step, send the signal, expect exit code 9. A machine
 # that is busy with other things may be done before the signal comes: then $rc is 0.
@@ -239,11 +239,11 @@ a_run_whose_checkpoints_are_all_broken_is_refused_by_eval() {
 what_was_saved_last_is_kept_though_broken_ones_are_newer() {
     local c step
     make_config c.ini plain
-    loci train -c c.ini $long --set train.save_every=100 --set train.keep=4 --set run.dir=r
+    loci train -c c.ini $long --set train.batch=32 --set train.save_every=100 --set train.keep=4 --set run.dir=r
     for c in 200 300; do
         empty r/checkpoints/0000000$c/run.json
     done
-    start train -c c.ini $long --set run.dir=r --resume --set train.keep=1
+    start train -c c.ini $long --set train.batch=32 --set run.dir=r --resume --set train.keep=1
     await 20 in_the_middle r
     kill -INT "$pid"
     finish
