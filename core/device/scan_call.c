@@ -30,6 +30,9 @@ loci_status loci_scan_rule(scan_job *j, const loci_scan_io *io, loci_error *err)
         return loci_fail(err, LOCI_E_ARG, "scan: read order %d is neither AFTER_WRITE nor BEFORE_WRITE",
                          (int)io->read_order);
 
+    if (m && io->error != LOCI_SCAN_ERROR_UNDECAYED)
+        return loci_fail(err, LOCI_E_UNSUPPORTED, "scan: error %d: only UNDECAYED is served", (int)io->error);
+
     j->write = io->op != LOCI_OP_READ;
     j->read = io->op != LOCI_OP_WRITE;
     j->before = m && io->read_order == LOCI_SCAN_BEFORE_WRITE;

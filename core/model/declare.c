@@ -82,6 +82,8 @@ loci_status loci_host_declare_gate(const loci_host *h, void *decl, const loci_ga
         return refuse(n, LOCI_E_UNSUPPORTED, "more than 8 gates, at", gate->name);
     if (!well_named(gate->name) || !(gate->lo < gate->hi) || !(gate->init >= gate->lo && gate->init <= gate->hi))
         return refuse(n, LOCI_E_PLUGIN, "a gate needs a name and lo <= init <= hi, at", gate->name);
+    if (LOCI_HAS(gate, loci_gate, width) && gate->width > 1)
+        return refuse(n, LOCI_E_UNSUPPORTED, "gates of one number per head only, at", gate->name);
     g->name = loci_strdup(gate->name);
     if (!g->name)
         return refuse(n, LOCI_E_NOMEM, "out of memory at", gate->name);

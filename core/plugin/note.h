@@ -2,7 +2,7 @@
  *
  * core/plugin: the text of a plugin's ELF note, which says what the file holds before any of it runs.
  *
- *     abi=1.draft.1
+ *     abi=1.draft.2
  *     class=memory/titans          one line per class
  *
  * Lines are key=value; a key that is not known is skipped, so that later hosts may add some. The same spelling rules

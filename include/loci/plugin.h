@@ -41,8 +41,8 @@ extern "C" {
 /* ---- versions -------------------------------------------------------------------------------------------------- */
 
 #define LOCI_ABI_MAJOR 1
-#define LOCI_ABI_DRAFT 1 /* raised by every change of a header until 1.0 is frozen */
-#define LOCI_ABI_NOTE "abi=1.draft.1\n"
+#define LOCI_ABI_DRAFT 2 /* raised by every change of a header until 1.0 is frozen */
+#define LOCI_ABI_NOTE "abi=1.draft.2\n"
 #define LOCI_MAGIC UINT32_C(0x49434F4C) /* "LOCI" */
 #define LOCI_EXPORT __attribute__((visibility("default")))
 
@@ -211,6 +211,7 @@ typedef struct loci_gate {
     const char *name;
     double lo, hi; /* hi = INFINITY allowed: softplus. Otherwise a scaled sigmoid                                     */
     double init;   /* the activated value at initialisation, inside the range                                         */
+    int64_t width; /* numbers per token and head: 0 or 1: the tensor is [B,T,H]; more: [B,T,H,width]                  */
 } loci_gate;
 
 /* ---- configuration --------------------------------------------------------------------------------------------- */
@@ -433,8 +434,9 @@ typedef struct loci_mixer {
 #define LOCI_MEM_K 2u
 #define LOCI_MEM_V 4u
 
-/* q, k [B,T,H,d], v, y [B,T,H,e] in dtype; gate[i] [B,T,H] in acc, activated. What the op or `needs` leaves out is
- * NULL: READ has q and y; WRITE k, v, gates; STEP all. State is value-major: [*, H, e, d]. */
+/* q, k [B,T,H,d], v, y [B,T,H,e] in dtype; gate[i] [B,T,H], or [B,T,H,width] where the rule declared a width, in acc,
+ * activated. What the op or `needs` leaves out is NULL: READ has q and y; WRITE k, v, gates; STEP all. State is
+ * value-major: [*, H, e, d]. */
 typedef struct loci_rule_io {
     uint32_t struct_size;
     int32_t op;
@@ -559,6 +561,8 @@ typedef struct loci_class {
     /* op: LOCI_OP_*; pure; grows with each limit. */
     loci_status (*plan)(loci_module *, const loci_shape *, int32_t op, loci_need *, loci_error *);
     const void *iface; /* loci_attention, loci_mixer, loci_memory or loci_device_class */
+    /* Optional: the promises that hold with this config, a part of `caps`. NULL: all of caps. */
+    uint64_t (*promises)(const loci_config *);
 } loci_class;
 
 typedef struct loci_plugin {

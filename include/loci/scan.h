@@ -50,11 +50,21 @@ extern "C" {
 #define LOCI_SCAN_AFTER_WRITE 0
 #define LOCI_SCAN_BEFORE_WRITE 1
 
+/* What a write of M corrects: e_t = A_t k_t - v_t with
+ *   UNDECAYED  A_t = M_{t-1}                       Titans
+ *   DECAYED    A_t = (1 - alpha_t) M_{t-1}         gated delta rule (Yang et al. 2024): forget first
+ *   NONE       A_t = 0                             Hebbian: nothing is predicted, modes EXACT and FROZEN are one */
+#define LOCI_SCAN_ERROR_UNDECAYED 0
+#define LOCI_SCAN_ERROR_DECAYED 1
+#define LOCI_SCAN_ERROR_NONE 2
+
 typedef struct loci_scan_io {
     uint32_t struct_size;
     int32_t scan; /* LOCI_SCAN_L ... M                                              */
     int32_t op;   /* M: LOCI_OP_READ, WRITE, STEP; the others: LOCI_OP_STEP         */
     int32_t mode, chunk, read_order;
+    int32_t error; /* M: LOCI_SCAN_ERROR_*                                          */
+    uint32_t reserved0;
     double scale, loss_scale;
     const loci_batch *batch;
     const loci_tensor *q, *k, *v, *g, *u, *w;

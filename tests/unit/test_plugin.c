@@ -339,12 +339,12 @@ static void loader__refuses_an_object_that_is_not_ours(void)
 
 static void loader__refuses_a_newer_abi_in_the_note(void)
 {
-    REFUSED_PLUGIN("newer_note", "built for plugin abi 1.draft.999", "this host has 1.draft.1", "rebuild the plugin");
+    REFUSED_PLUGIN("newer_note", "built for plugin abi 1.draft.999", "this host has 1.draft.2", "rebuild the plugin");
 }
 
 static void loader__refuses_a_newer_abi_in_the_descriptor(void)
 {
-    REFUSED_PLUGIN("newer_struct", "descriptor says plugin abi 1.draft.999", "this host has 1.draft.1");
+    REFUSED_PLUGIN("newer_struct", "descriptor says plugin abi 1.draft.999", "this host has 1.draft.2");
 }
 
 static void loader__names_the_other_major_that_a_file_exports(void)

@@ -283,17 +283,17 @@ static void note__is_read_line_by_line(void)
     loci_error ck_err = LOCI_ERROR_INIT;
     static const struct {
         const char *text, *part;
-    } wrong[] = {{"class=memory/x\n", "has no line abi=1.draft.1"},
-                 {"abi=1.draft.1\n", "names no class"},
-                 {"abi=1.draft.1\nclass=memory/x\nclass=memory/x\n", "class=memory/x twice"},
-                 {"abi=1.draft.1\nclass=spoon/x\n", "kind one of attention"},
-                 {"abi=1.draft.1\nclass=memory\n", "a class is kind/id"},
-                 {"abi=1.draft.1\nclass=memory/X\n", "an id is a-z"},
-                 {"abi=1.draft.1\nclass=memory/\n", "an id is a-z"},
-                 {"abi=1.draft.11\nclass=memory/x\n", "abi 1.draft.11, this host has 1.draft.1"},
+    } wrong[] = {{"class=memory/x\n", "has no line abi=1.draft.2"},
+                 {"abi=1.draft.2\n", "names no class"},
+                 {"abi=1.draft.2\nclass=memory/x\nclass=memory/x\n", "class=memory/x twice"},
+                 {"abi=1.draft.2\nclass=spoon/x\n", "kind one of attention"},
+                 {"abi=1.draft.2\nclass=memory\n", "a class is kind/id"},
+                 {"abi=1.draft.2\nclass=memory/X\n", "an id is a-z"},
+                 {"abi=1.draft.2\nclass=memory/\n", "an id is a-z"},
+                 {"abi=1.draft.22\nclass=memory/x\n", "abi 1.draft.22, this host has 1.draft.2"},
                  {"abi=2.0\nclass=memory/x\n", "abi 2.0"},
-                 {"abi=1.draft.1\nnonsense\nclass=memory/x\n", "the line 'nonsense'"}};
-    CK_OK(loci_note_parse(&n, "abi=1.draft.1\nlater=unknown\nclass=memory/x\nclass=mixer/x", "/p", &ck_err));
+                 {"abi=1.draft.2\nnonsense\nclass=memory/x\n", "the line 'nonsense'"}};
+    CK_OK(loci_note_parse(&n, "abi=1.draft.2\nlater=unknown\nclass=memory/x\nclass=mixer/x", "/p", &ck_err));
     CU_ASSERT_EQUAL(n.n, 2);
     CU_ASSERT(loci_note_has(&n, "mixer", "x") && !loci_note_has(&n, "device", "x"));
     loci_note_free(&n);
