@@ -1,7 +1,7 @@
 # plugins/compose
 plugin_LTLIBRARIES += %D%/compose.la
-%C%_compose_la_SOURCES = %D%/class.c %D%/gate.c %D%/mac.c %D%/mac.h %D%/once.c %D%/parts.c %D%/parts.h %D%/rows.c \
-                         %D%/segments.c
+%C%_compose_la_SOURCES = %D%/class.c %D%/gate.c %D%/mac.c %D%/mac.h %D%/once.c %D%/parts.c %D%/parts.h %D%/retrieve.c \
+                         %D%/rows.c %D%/segments.c
 %C%_compose_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 %C%_compose_la_CFLAGS = $(PLUGIN_CFLAGS)
 %C%_compose_la_LDFLAGS = $(PLUGIN_LDFLAGS)
