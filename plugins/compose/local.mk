@@ -10,5 +10,11 @@ EXTRA_DIST += %D%/README.md
 
 # The layer as a whole: mixer, memory and composition through the host.
 check_PROGRAMS += tests/unit/test_layer
-tests_unit_test_layer_SOURCES = tests/unit/test_layer.c tests/unit/layer.h tests/ck.h
+tests_unit_test_layer_SOURCES = tests/unit/test_layer.c tests/unit/layer.h tests/unit/layer_forms.h \
+                                tests/ck.h
 tests_unit_test_layer_LDADD = libloci.la $(CUNIT_LIBS) -lm
+
+# What a token sees.
+check_PROGRAMS += tests/unit/test_causality
+tests_unit_test_causality_SOURCES = tests/unit/test_causality.c tests/unit/layer.h tests/unit/layer_forms.h tests/ck.h
+tests_unit_test_causality_LDADD = libloci.la $(CUNIT_LIBS) -lm

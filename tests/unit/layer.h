@@ -40,6 +40,9 @@ struct trial {
     bool eval;      /* no training                          */
 };
 
+enum retrieval { STRICT, SUMMARY, PREVIOUS, LITERAL };
+#define SUMMARY_TOK 3
+
 struct rig {
     loci_conf *conf;
     loci_context *cx;
@@ -49,7 +52,8 @@ struct rig {
     loci_need need;
     uint64_t state_bytes, saved_bytes;
     void *scratch, *host, *saved[MOST_CALLS], *state[MOST_CALLS + 1], *grad;
-    int persistent, segment; /* of mac; 0: another form */
+    int persistent, segment;  /* of mac; 0: another form */
+    enum retrieval retrieval; /* of mac                  */
 };
 
 static loci_error ck_err = LOCI_ERROR_INIT;
@@ -249,6 +253,20 @@ out:
 
 /* ---- states ------------------------------------------------------------------------------------------------------ */
 
+/* Rows in the cache of a stream's mixer after `end` tokens. */
+static inline int cache_rows(const struct rig *r, int end)
+{
+    const int phase = r->segment ? end % r->segment : 0;
+
+    if (!r->segment)
+        return r->persistent + end;
+    if (r->retrieval == SUMMARY)
+        return r->persistent + SUMMARY_TOK + phase;
+    if (r->retrieval == PREVIOUS)
+        return r->persistent + (end > r->segment ? r->segment : 0) + phase;
+    return r->persistent + 2 * phase;
+}
+
 /* Does element `at` of row `row` of this state tensor still matter after the trial? Rows of a cache beyond what was
  * appended do not, nor does the cache of a segment that has just ended. */
 static inline bool alive(const struct rig *r, const struct trial *t, const char *name, const loci_tensor *s, int row,
@@ -257,14 +275,12 @@ static inline bool alive(const struct rig *r, const struct trial *t, const char 
     const bool mix = strstr(name, "mix.") != NULL, cache = mix && !strstr(name, "tail");
     const int end = row < t->n_docs ? t->pos0[row] + t->len[row] : 0;
     const int phase = r->segment ? end % r->segment : 0;
-    int rows;
 
     if (s->dtype.code != LOCI_FLOAT || row >= t->n_docs)
         return false;
     if (mix && r->segment && phase == 0)
         return false;
-    rows = r->segment ? r->persistent + 2 * phase : r->persistent + end;
-    return !cache || at / s->strides[1] < rows;
+    return !cache || at / s->strides[1] < cache_rows(r, end);
 }
 
 struct walk {
