@@ -5,3 +5,8 @@ libloci_la_SOURCES += \
 check_PROGRAMS += tests/unit/test_model
 tests_unit_test_model_SOURCES = tests/unit/test_model.c tests/ck.h
 tests_unit_test_model_LDADD = libloci.la $(CUNIT_LIBS) -lm
+
+check_PROGRAMS += tests/unit/test_promises
+tests_unit_test_promises_SOURCES = tests/unit/test_promises.c tests/unit/layer.h tests/ck.h
+tests_unit_test_promises_LDADD = libloci.la $(CUNIT_LIBS) -lm
+EXTRA_tests_unit_test_promises_DEPENDENCIES = $(test_plugins)

@@ -13,8 +13,10 @@ check_PROGRAMS += tests/unit/test_layer
 tests_unit_test_layer_SOURCES = tests/unit/test_layer.c tests/unit/layer.h tests/unit/layer_forms.h \
                                 tests/ck.h
 tests_unit_test_layer_LDADD = libloci.la $(CUNIT_LIBS) -lm
+EXTRA_tests_unit_test_layer_DEPENDENCIES = $(test_plugins)
 
 # What a token sees.
 check_PROGRAMS += tests/unit/test_causality
 tests_unit_test_causality_SOURCES = tests/unit/test_causality.c tests/unit/layer.h tests/unit/layer_forms.h tests/ck.h
 tests_unit_test_causality_LDADD = libloci.la $(CUNIT_LIBS) -lm
+EXTRA_tests_unit_test_causality_DEPENDENCIES = $(test_plugins)

@@ -9,6 +9,7 @@
 #include "tests/unit/layer.h"
 
 #define SMALL "mixer.mha.heads=2 memory.heads=2 memory.conv=3 "
+#define SUMS "mixer.backend=sums memory.heads=2 memory.conv=3 " /* tests/plugins/sums.c */
 #define TITANS "memory.backend=titans memory.titans.init_state=learned "
 #define EXACT TITANS "memory.titans.mode=exact memory.titans.chunk=3 "
 #define FROZEN TITANS "memory.titans.mode=frozen memory.titans.chunk=3 "
@@ -83,6 +84,16 @@ static const struct form forms[] = {
      SMALL EXACT MAL "compose.mal.gate=sig compose.mal.persistent_tok=2 compose.mal.persistent_to_memory=no", 2, 0,
      STRICT},
     {"mal, lerp", SMALL FROZEN MAL "compose.mal.gate=lerp compose.mal.persistent_tok=2", 2, 0, STRICT},
+    /* a mixer that takes no context */
+    {"plain of sums", SUMS "compose.backend=plain", 0, 0, STRICT},
+    {"plain of sums, persistent rows", SUMS "compose.backend=plain compose.plain.persistent_tok=2", 2, 0, STRICT},
+    {"mag of sums", SUMS EXACT MAG "compose.mag.persistent_tok=0", 0, 0, STRICT},
+    {"mag of sums, persistent rows", SUMS EXACT MAG "compose.mag.persistent_tok=2", 2, 0, STRICT},
+    {"mag of sums, rows to the memory",
+     SUMS EXACT MAG "compose.mag.persistent_tok=2 compose.mag.persistent_to_memory=yes", 2, 0, STRICT},
+    {"mal of sums, persistent rows", SUMS EXACT MAL "compose.mal.persistent_tok=2", 2, 0, STRICT},
+    {"mal of sums, rows past the memory",
+     SUMS EXACT MAL "compose.mal.persistent_tok=2 compose.mal.persistent_to_memory=no", 2, 0, STRICT},
 };
 #define N_FORMS (int)(sizeof forms / sizeof *forms)
 

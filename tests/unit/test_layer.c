@@ -381,6 +381,32 @@ static void persistent_rows__are_seen_by_every_token(void)
     }
 }
 
+/* Every read of the summary begins without a tail: over a memory that does not change, segments of equal tokens that know
+ * no positions have equal outputs, but for what the convolution over y carries from the segment before. */
+static void summary__reads_as_a_sequence_of_its_own(void)
+{
+    const int len = 12;
+    double d;
+
+    NEED_PLUGINS;
+    trial_new(&trial, 1, &len);
+    trial_alone(&trial);
+    for (int i = 4 * DIM; i < len * DIM; i++)
+        trial.x[0][i] = trial.x[0][i - 4 * DIM];
+    CK_OK(rig_make(&rig, "compose",
+                   SMALL EXACT MAC_BY(summary) "compose.mac.persistent_tok=2 mixer.mha.pos=none "
+                   "memory.titans.forget=no memory.titans.momentum=no", 0));
+    memset(weight("layer.0.memory.front.k.weight"), 0, DIM * DIM * sizeof(double)); /* writes do nothing */
+    CK_OK(rig_plan(&rig, 1, len, 1, 1, len));
+    CK_OK(run_forward(&rig, &trial, true));
+    for (int segment = 1; segment < 3; segment++)
+        for (int t = 2; t < 4; t++) { /* three taps: two tokens later nothing is left */
+            d = ck_rms(&trial.y[0][(4 * segment + t) * DIM], &trial.y[0][t * DIM], DIM);
+            CK_TRUE(d < 1e-14, "token %d of segment %d differs by %g from that of the first", t, segment, d);
+        }
+    rig_close(&rig);
+}
+
 /* The cache of a segment that is over is nobody's: whatever gradient stands there ends where the next one begins. */
 static void mac__stops_the_gradient_of_the_old_segments_cache(void)
 {
@@ -442,6 +468,7 @@ static void call__refuses_more_than_was_planned(void)
     X(memory_none__is_the_plain_block_bit_for_bit) \
     X(window__streams_through_a_ring) \
     X(persistent_rows__are_seen_by_every_token) \
+    X(summary__reads_as_a_sequence_of_its_own) \
     X(mac__stops_the_gradient_of_the_old_segments_cache) \
     X(lmm__refuses_to_be_without_a_memory) \
     X(call__refuses_more_than_was_planned)
