@@ -393,6 +393,24 @@ static void html__copes_with_nothing_at_all(void)
     loci_text_free(&html);
 }
 
+/* What must not be taken as it is says so beside its number and where the verdict is read. */
+static void warning__stands_in_the_table_and_behind_the_verdict(void)
+{
+    static example e;
+    loci_text html = {0}, words = {0};
+
+    make_example(&e);
+    e.arms[1].warning = "sees <the> future";
+    CK_OK(loci_report_html(&html, &e.report, &ck_err));
+    CU_ASSERT(strstr(html.at, "mag sees &lt;the&gt; future.</p>") != NULL);
+    CU_ASSERT(strstr(html.at, "mag<br><strong>\xe2\x9a\xa0 sees &lt;the&gt; future</strong>") != NULL);
+    CU_ASSERT(strstr(html.at, "<the>") == NULL);
+    loci_report_verdict(&words, &e.report);
+    CU_ASSERT(words.at && strstr(words.at, "\nmag sees <the> future.") != NULL);
+    loci_text_free(&html);
+    loci_text_free(&words);
+}
+
 static void verdict__is_a_sentence_per_pair(void)
 {
     static const double finals[3][4] = {{1.00, 1.02, 0.98, 1.01}, {1.10, 1.13, 1.08, 1.12}, {1.12, 1.09, 1.09, 1.13}};
@@ -454,6 +472,7 @@ static void the_folder_of_these_tests__can_be_removed(void)
     X(html__is_well_formed) \
     X(html__several_plots_have_different_ids) \
     X(html__copes_with_nothing_at_all) \
+    X(warning__stands_in_the_table_and_behind_the_verdict) \
     X(verdict__is_a_sentence_per_pair) \
     X(report__every_allocation_may_fail) \
     X(the_folder_of_these_tests__can_be_removed)
