@@ -374,8 +374,8 @@ static void html__copes_with_nothing_at_all(void)
 {
     loci_report empty = {.metric = "loss", .share_equal = NAN};
     const double v[2] = {1, NAN};
-    loci_report_arm arms[2] = {{"a", NULL, 1, NAN, 1, 0, -1, -1, -1, NAN},
-                               {"b", NULL, NAN, NAN, 0, 1, -1, -1, -1, NAN}};
+    loci_report_arm arms[2] = {{"a", NULL, 1, NAN, 1, 0, -1, -1, -1, NAN, NULL},
+                               {"b", NULL, NAN, NAN, 0, 1, -1, -1, -1, NAN, NULL}};
     loci_pair pair;
     loci_text html = {0};
     CK_OK(loci_report_html(&html, &empty, &ck_err));
