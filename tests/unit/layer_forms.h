@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tests/unit/layer_forms.h: the compositions as tests see them: every class, retrieval and gate, over mixers and memories
- * that hide nothing: learned initial states, convolutions, chunks that do not divide the segments.
+ * tests/unit/layer_forms.h: the compositions as tests see them: every class, retrieval and gate, over mixers and
+ * memories that hide nothing: learned initial states, convolutions, chunks that do not divide the segments.
  */
 #ifndef LOCI_TESTS_LAYER_FORMS_H
 #define LOCI_TESTS_LAYER_FORMS_H
@@ -59,7 +59,8 @@ static const struct form forms[] = {
     {"mac strict, add, frozen", SMALL FROZEN MAC "compose.mac.gate=add compose.mac.persistent_tok=0", 0, 4, STRICT},
     {"mac summary", SMALL EXACT MAC_BY(summary) "compose.mac.persistent_tok=2", 2, 4, SUMMARY},
     {"mac summary, mul, convolutions, window",
-     SMALL FROZEN MAC_BY(summary) "compose.mac.gate=mul compose.mac.persistent_tok=0 mixer.mha.conv=3 mixer.mha.window_tok=2",
+     SMALL FROZEN MAC_BY(summary) "compose.mac.gate=mul compose.mac.persistent_tok=0 mixer.mha.conv=3 "
+                                  "mixer.mha.window_tok=2",
      0, 4, SUMMARY},
     {"mac summary, sig, no convolution",
      SMALL EXACT MAC_BY(summary) "compose.mac.gate=sig compose.mac.persistent_tok=2 memory.conv=0", 2, 4, SUMMARY},
