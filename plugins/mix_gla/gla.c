@@ -220,7 +220,7 @@ static const loci_class cls = {
     .version = "1.0",
     .summary = "gated linear attention: a matrix per head that decays channel by channel, as each token says",
     .doc = "S = S diag(exp g) + v k', o = S q / sqrt(dk), y = Wo (silu(Wz x) o rms(o)); g = log sigmoid(Wu Wd x + b) / c.\n"
-           "Cost per token: 2 D H (2 dk + 3 dv) for the projections, 5 H dk dv token by token, 4 H dk dv + 2 C H (dk + dv)\n"
+           "Cost per token: 2 D H (2 dk + 3 dv) for the projections, 5 H dk dv token by token, 4 H dk dv + C H (dk + dv)\n"
            "in chunks of C; a state of H dk dv numbers per stream, whatever the length of the text.\n"
            "Yang et al. 2024, Gated Linear Attention Transformers with Hardware-Efficient Training.",
     .caps = LOCI_CAP_BACKWARD | LOCI_CAP_STREAMING | LOCI_CAP_CAUSAL,
