@@ -4,8 +4,8 @@
  *
  *     make bench/scan_l && bench/scan_l [TOKENS [WIDTH [THREADS]]]        1024 64 2 when not given
  *
- * One row, four heads, keys and values of WIDTH channels, a decay per channel, float32. Each time is the best of thirty;
- * LOCI_CPU=ref|avx2|avx512 caps the instructions.
+ * One row, four heads, keys and values of WIDTH channels, a decay per channel, float32. Each time is the best of
+ * thirty; LOCI_CPU=ref|avx2|avx512 caps the instructions.
  */
 #include "tests/unit/test_scan.h"
 #include <time.h>
@@ -30,7 +30,7 @@ static struct timing measure(struct ck_host *h, prob *p)
     const loci_shape limits = prob_shape(p, 32, LOCI_X_SAVE);
     const loci_batch batch = {sizeof batch, p->n_runs, p->runs, NULL};
     struct timing best = {INFINITY, INFINITY};
-    double *const from[] = {p->x[Q], p->x[K], p->x[V], p->x[G], p->y,     p->dy,     p->dx[Q],
+    double *const from[] = {p->x[Q],  p->x[K],  p->x[V],  p->x[G],  p->y,      p->dy,     p->dx[Q],
                             p->dx[K], p->dx[V], p->dx[G], p->x[M0], p->out[0], p->dout[0]};
     loci_need need = {.struct_size = sizeof need};
     loci_exec x = ck_exec(h);

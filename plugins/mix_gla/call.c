@@ -169,11 +169,10 @@ static loci_status lane_backward(const struct call *c, int i, const loci_tensor 
     if (m->taps > 0) {
         LOCI_RETURN_IF(map2(c, LOCI_MAP_SILU_BACK, l->dc, l->c, l->da, n, 1));
         LOCI_RETURN_IF(zero(c, l->dp, n));
-        LOCI_RETURN_IF(m->ops->conv_back(c->x, c->io->q, view(&vdp, c, l->dp, c->B, c->T, l->width, -1),
-                                         &c->s->grads[m->conv[i]], &c->s->state_grad[m->tail[i]],
-                                         view(&vp, c, l->p, c->B, c->T, l->width, -1), &c->s->params[m->conv[i]],
-                                         &c->s->state_in[m->tail[i]], view(&vdc, c, l->dc, c->B, c->T, l->width, -1),
-                                         c->err));
+        LOCI_RETURN_IF(m->ops->conv_back(
+            c->x, c->io->q, view(&vdp, c, l->dp, c->B, c->T, l->width, -1), &c->s->grads[m->conv[i]],
+            &c->s->state_grad[m->tail[i]], view(&vp, c, l->p, c->B, c->T, l->width, -1), &c->s->params[m->conv[i]],
+            &c->s->state_in[m->tail[i]], view(&vdc, c, l->dc, c->B, c->T, l->width, -1), c->err));
     }
     return linear_back(c, 1, &c->xm.t, m->w[i], view(&vdp, c, l->dp, c->N, l->width, -1, -1), dx, 1);
 }

@@ -32,13 +32,14 @@ KEY(gate_normalizer, LOCI_KEY_REAL, "16", NULL, 1e-3, 1e6,
 KEY(out_norm, LOCI_KEY_BOOL, "yes", NULL, 0, 0, "RMS norm of each head's output, with a learned gain.");
 KEY(norm_eps, LOCI_KEY_REAL, "1e-5", NULL, 1e-12, 1, "Added to the mean square inside the norm.");
 KEY(out_gate, LOCI_KEY_ENUM, "silu", "none|silu", 0, 0, "Gate on the output, made from the input.");
-KEY(conv, LOCI_KEY_INT, "0", NULL, 0, 64, "Taps of a causal convolution after each projection, SiLU behind it; 0: none.");
+KEY(conv, LOCI_KEY_INT, "0", NULL, 0, 64,
+    "Taps of a causal convolution after each projection, SiLU behind it; 0: none.");
 KEY(mode, LOCI_KEY_ENUM, "chunk", "chunk|parallel|sequential", 0, 0,
     "How the recurrence is computed, equal up to rounding: in chunks, a call as one chunk, token by token.");
 KEY(chunk, LOCI_KEY_INT, "64", NULL, 1, LONGEST_CHUNK, "Tokens of a chunk in mode chunk.");
-static const loci_key *const keys[] = {&key_heads,    &key_expand_k, &key_expand_v, &key_gate_low_rank,
-                                       &key_gate_normalizer, &key_out_norm, &key_norm_eps, &key_out_gate,
-                                       &key_conv,     &key_mode,     &key_chunk};
+static const loci_key *const keys[] = {
+    &key_heads,    &key_expand_k, &key_expand_v, &key_gate_low_rank, &key_gate_normalizer, &key_out_norm, &key_norm_eps,
+    &key_out_gate, &key_conv,     &key_mode,     &key_chunk};
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
@@ -219,7 +220,8 @@ static const loci_class cls = {
     .kind = LOCI_KIND_MIXER,
     .version = "1.0",
     .summary = "gated linear attention: a matrix per head that decays channel by channel, as each token says",
-    .doc = "S = S diag(exp g) + v k', o = S q / sqrt(dk), y = Wo (silu(Wz x) o rms(o)); g = log sigmoid(Wu Wd x + b) / c.\n"
+    .doc = "S = S diag(exp g) + v k';  o = S q / sqrt(dk);  y = Wo (silu(Wz x) o rms(o))\n"
+           "g = log sigmoid(Wu Wd x + b) / c\n"
            "Cost per token: 2 D H (2 dk + 3 dv) for the projections, 5 H dk dv token by token, 4 H dk dv + C H (dk + dv)\n"
            "in chunks of C; a state of H dk dv numbers per stream, whatever the length of the text.\n"
            "Yang et al. 2024, Gated Linear Attention Transformers with Hardware-Efficient Training.",

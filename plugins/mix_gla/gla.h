@@ -46,12 +46,12 @@ struct lane {
 /* Where everything of a call lies, one letter per tensor of gla.c's opening comment. */
 struct layout {
     struct lane lane[LANES];
-    void *low, *z, *g;      /* decay: x Wd', its negated logits, log alpha       */
-    void *o, *stat, *on;    /* the scan's output, 1 / rms, normed                */
-    void *gate, *out;       /* x Wz'; silu(gate) o on                            */
+    void *low, *z, *g;   /* decay: x Wd', its negated logits, log alpha       */
+    void *o, *stat, *on; /* the scan's output, 1 / rms, normed                */
+    void *gate, *out;    /* x Wz'; silu(gate) o on                            */
     void *dlow, *dz, *dg, *d_o, *don, *dgate, *dout;
-    void *x;                /* a copy of x with zeros in place of padding        */
-    int32_t *rows;          /* host: which row of x                              */
+    void *x;       /* a copy of x with zeros in place of padding        */
+    int32_t *rows; /* host: which row of x                              */
 };
 
 struct call {
@@ -63,8 +63,8 @@ struct call {
     int64_t B, T, N; /* N = B T                        */
     bool ragged;     /* some tokens are in no run      */
     struct layout l;
-    loci_view xm;    /* x as a matrix, cleaned         */
-    loci_exec rest;  /* for the scan                   */
+    loci_view xm;   /* x as a matrix, cleaned         */
+    loci_exec rest; /* for the scan                   */
 };
 
 /* layout.c */

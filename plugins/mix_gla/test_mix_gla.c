@@ -27,17 +27,19 @@ struct form {
 };
 static const struct form forms[] = {
     {"as it comes", "mixer.gla.heads=2", 2, 2, 4, 16, 0, 1, 1, 16},
-    {"fast forgetting, convolutions", "mixer.gla.heads=2 mixer.gla.chunk=5 mixer.gla.conv=3 mixer.gla.gate_normalizer=0.25", 2,
-     2, 4, 16, 3, 1, 1, 0.25},
-    {"bare", "mixer.gla.heads=4 mixer.gla.out_gate=none mixer.gla.out_norm=no mixer.gla.expand_k=2 mixer.gla.gate_low_rank=3", 4,
-     4, 2, 3, 0, 0, 0, 16},
-    {"one head, wide", "mixer.gla.heads=1 mixer.gla.out_norm=no mixer.gla.expand_k=1 mixer.gla.expand_v=4 mixer.gla.conv=1", 1, 8,
-     32, 16, 1, 0, 1, 16},
+    {"fast forgetting, convolutions",
+     "mixer.gla.heads=2 mixer.gla.chunk=5 mixer.gla.conv=3 mixer.gla.gate_normalizer=0.25", 2, 2, 4, 16, 3, 1, 1, 0.25},
+    {"bare",
+     "mixer.gla.heads=4 mixer.gla.out_gate=none mixer.gla.out_norm=no mixer.gla.expand_k=2 mixer.gla.gate_low_rank=3",
+     4, 4, 2, 3, 0, 0, 0, 16},
+    {"one head, wide",
+     "mixer.gla.heads=1 mixer.gla.out_norm=no mixer.gla.expand_k=1 mixer.gla.expand_v=4 mixer.gla.conv=1", 1, 8, 32, 16,
+     1, 0, 1, 16},
 };
 #define N_FORMS (int)(sizeof forms / sizeof *forms)
-static const char *const names[] = {"q.weight",        "k.weight",    "v.weight",         "q_conv.weight",
-                                    "k_conv.weight",   "v_conv.weight", "decay.down.weight", "decay.up.weight",
-                                    "decay.bias",      "norm.weight", "out_gate.weight",  "o.weight"};
+static const char *const names[] = {"q.weight",      "k.weight",      "v.weight",          "q_conv.weight",
+                                    "k_conv.weight", "v_conv.weight", "decay.down.weight", "decay.up.weight",
+                                    "decay.bias",    "norm.weight",   "out_gate.weight",   "o.weight"};
 
 static loci_weight *found(const char *name)
 {
@@ -66,9 +68,9 @@ out:
 
 static void oracle_f64(const struct form *f, double *y)
 {
-    gla_case_f64 a = {LEN, DIM, f->H, f->dk, f->dv, f->rank, f->taps, f->norm, f->gate, f->normalizer, 1e-5,
-                      .x = trial.x[0], .y = y};
-    const double **const at[] = {&a.w[0],  &a.w[1], &a.w[2], &a.conv[0], &a.conv[1], &a.conv[2],
+    gla_case_f64 a = {LEN,     DIM,     f->H,          f->dk, f->dv,           f->rank, f->taps,
+                      f->norm, f->gate, f->normalizer, 1e-5,  .x = trial.x[0], .y = y};
+    const double **const at[] = {&a.w[0], &a.w[1], &a.w[2], &a.conv[0], &a.conv[1], &a.conv[2],
                                  &a.down, &a.up,   &a.bias, &a.gain,    &a.wz,      &a.wo};
 
     for (int i = 0; i < 12; i++)
@@ -88,8 +90,9 @@ static float *narrow(const double *from, uint64_t n)
 
 static void oracle_f32(const struct form *f, float *y)
 {
-    gla_case_f32 a = {LEN, DIM, f->H, f->dk, f->dv, f->rank, f->taps, f->norm, f->gate, (float)f->normalizer, 1e-5f, .y = y};
-    const float **const at[] = {&a.w[0],  &a.w[1], &a.w[2], &a.conv[0], &a.conv[1], &a.conv[2],
+    gla_case_f32 a = {LEN,   DIM,   f->H, f->dk, f->dv, f->rank, f->taps, f->norm, f->gate, (float)f->normalizer,
+                      1e-5f, .y = y};
+    const float **const at[] = {&a.w[0], &a.w[1], &a.w[2], &a.conv[0], &a.conv[1], &a.conv[2],
                                 &a.down, &a.up,   &a.bias, &a.gain,    &a.wz,      &a.wo};
     float *made[12] = {0}, *x = narrow(trial.x[0], LEN * DIM);
 
@@ -131,7 +134,8 @@ static loci_status run_f32(float *y)
     loci_run one_run = {0, 0, LEN, 0, 0, 40};
     int32_t pos[LEN];
     loci_view vx, vy, vpos;
-    loci_batch batch = {sizeof batch, 1, &one_run, loci_view_set(&vpos, pos, (loci_device){LOCI_CPU, 0}, loci_i32, 2, size)};
+    loci_batch batch = {sizeof batch, 1, &one_run,
+                        loci_view_set(&vpos, pos, (loci_device){LOCI_CPU, 0}, loci_i32, 2, size)};
     loci_io io = {.struct_size = sizeof io, .op = LOCI_OP_MIX, .q = &batch, .mask = &ck_causal};
     loci_shape shape;
     loci_exec exec;
@@ -196,8 +200,8 @@ static void output__is_as_close_in_float32_as_the_formula(void)
                 got[i] = y[i];
             off = ck_rms(got, want, LEN * DIM);
             ref_off = ck_rms(ref, want, LEN * DIM);
-            CK_TRUE(off <= 2 * ref_off + 4 * 0x1p-24, "%s %s: %g, the formula in float32 %g", forms[f].name, modes[m], off,
-                    ref_off);
+            CK_TRUE(off <= 2 * ref_off + 4 * 0x1p-24, "%s %s: %g, the formula in float32 %g", forms[f].name, modes[m],
+                    off, ref_off);
             rig_close(&rig);
         }
 }
@@ -386,8 +390,8 @@ static void create__refuses_what_cannot_be(void)
 static void mac__says_why_it_cannot_have_it(void)
 {
     NEED_PLUGINS;
-    CK_TRUE(rig_make(&rig, "compose", "compose.backend=mac mixer.backend=gla memory.backend=titans memory.heads=2", 0) !=
-                LOCI_OK,
+    CK_TRUE(rig_make(&rig, "compose", "compose.backend=mac mixer.backend=gla memory.backend=titans memory.heads=2",
+                     0) != LOCI_OK,
             "mac took a mixer without context");
     CK_TRUE(strstr(ck_err.msg, "gla") && strstr(ck_err.msg, "context"), "%s", ck_err.msg);
     rig_close(&rig);

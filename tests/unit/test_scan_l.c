@@ -420,8 +420,8 @@ static void every_instruction_set_is_as_close_as_the_reference(void)
             CK_OK(prob_run(&other, &q, 32, true));
             off = results_apart(&q, &one);
             first = level ? first : off;
-            CK_TRUE(off <= 2 * first + 4 * 0x1p-24 && off < 1e-5, "chunk %d, %s: %g, ref %g", chunks[c],
-                    levels[level], off, first);
+            CK_TRUE(off <= 2 * first + 4 * 0x1p-24 && off < 1e-5, "chunk %d, %s: %g, ref %g", chunks[c], levels[level],
+                    off, first);
             ck_host_close(&other);
             twin_free(&q);
         }
@@ -458,8 +458,8 @@ static void storage_may_be_shared_and_rows_apart(void)
 static void a_plan_grows_with_every_limit_but_not_with_the_square_of_a_chunk(void)
 {
     const loci_scan *scan = loci_cpu_scan();
-    loci_scan_io io = {.struct_size = sizeof io, .scan = LOCI_SCAN_L, .op = LOCI_OP_STEP, .chunk = 67,
-                       .mode = LOCI_SCAN_EXACT};
+    loci_scan_io io = {
+        .struct_size = sizeof io, .scan = LOCI_SCAN_L, .op = LOCI_OP_STEP, .chunk = 67, .mode = LOCI_SCAN_EXACT};
     loci_shape s = {.struct_size = sizeof s, .flags = LOCI_X_SAVE, .dtype = {2, 32, 1}, .acc = {2, 32, 1}};
     loci_need a, b;
 
