@@ -7,3 +7,9 @@ noinst_HEADERS = %D%/ck.h
 
 dist_check_SCRIPTS += %D%/unit/headers.sh %D%/unit/one_symbol.sh %D%/unit/shell.sh
 include %D%/cli/local.mk
+
+# Rules written with loci/rule.h, for tests: see rules.h.
+rule_refs = %D%/unit/rules/matrix.c %D%/unit/rules/wide.c %D%/unit/rules/rules.h
+check_PROGRAMS += %D%/unit/test_rule
+%C%_unit_test_rule_SOURCES = %D%/unit/test_rule.c $(rule_refs) $(suite_parts)
+%C%_unit_test_rule_LDADD = libloci.la $(CUNIT_LIBS) -lm
