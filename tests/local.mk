@@ -14,3 +14,10 @@ rule_refs = %D%/unit/rules/matrix.c %D%/unit/rules/wide.c %D%/unit/rules/rules.h
 check_PROGRAMS += %D%/unit/test_rule
 %C%_unit_test_rule_SOURCES = %D%/unit/test_rule.c $(rule_refs) $(suite_parts)
 %C%_unit_test_rule_LDADD = libloci.la $(CUNIT_LIBS) -lm
+
+# The example plugins through the suite of memory rules.
+check_PROGRAMS += %D%/unit/test_outside %D%/unit/test_outside_bare
+%C%_unit_test_outside_SOURCES = %D%/unit/test_outside.c examples/outside/oja.c $(suite_parts)
+%C%_unit_test_outside_LDADD = libloci.la $(CUNIT_LIBS) -lm
+%C%_unit_test_outside_bare_SOURCES = %D%/unit/test_outside_bare.c examples/outside/oja_bare.c $(suite_parts)
+%C%_unit_test_outside_bare_LDADD = libloci.la $(CUNIT_LIBS) -lm
