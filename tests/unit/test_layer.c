@@ -10,6 +10,8 @@
 #define TITANS "memory.backend=titans memory.titans.init_state=learned "
 #define EXACT TITANS "memory.titans.mode=exact memory.titans.chunk=3 "
 #define FROZEN TITANS "memory.titans.mode=frozen memory.titans.chunk=3 "
+#define DELTA "memory.backend=delta memory.delta.init_state=learned memory.delta.chunk=3 "
+#define HEBBIAN "memory.backend=hebbian memory.hebbian.init_state=learned memory.hebbian.chunk=3 "
 
 struct form {
     const char *name, *settings;
@@ -45,6 +47,15 @@ static const struct form forms[] = {
      "mixer.mha.conv=2 mixer.mha.kv_heads=1 mixer.mha.qk_norm=rms mixer.mha.rope_rot=2 mixer.mha.dk=6 mixer.mha.dv=3 "
      "mixer.mha.softcap=3 mixer.mha.dropout=0.25",
      0, 0},
+    {"lmm of a gated delta rule", SMALL DELTA "memory.delta.q_scale=rsqrt_dk compose.backend=lmm", 0, 0},
+    {"mac of a gated delta rule", SMALL DELTA MAC "memory.delta.beta_max=2 compose.mac.persistent_tok=2", 2, 4},
+    {"mag of DeltaNet", SMALL DELTA MAG "memory.delta.forget=no memory.delta.read_order=before_write", 4, 0},
+    {"mal of a frozen delta rule", SMALL DELTA MAL "memory.delta.mode=frozen compose.mal.persistent_tok=2", 2, 0},
+    {"lmm of linear attention", SMALL HEBBIAN "memory.hebbian.forget=no memory.hebbian.step=one compose.backend=lmm", 0,
+     0},
+    {"mac of hebbian pairs", SMALL HEBBIAN MAC "compose.mac.persistent_tok=2", 2, 4},
+    {"mag of hebbian pairs with momentum", SMALL HEBBIAN MAG "memory.hebbian.momentum=yes compose.mag.persistent_tok=2",
+     2, 0},
 };
 #define N_FORMS (int)(sizeof forms / sizeof *forms)
 #define TIGHT 1e-10
