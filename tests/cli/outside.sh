@@ -38,7 +38,8 @@ agree() { # RUN RUN TOLERANCE: the losses of every step
     losses "$2" >b.losses
     is "losses of $1" "$(wc -l <a.losses)" "$(wc -l <b.losses)"
     [ "$(wc -l <a.losses)" -ge 20 ] || bad "$1 has $(wc -l <a.losses) losses"
-    paste a.losses b.losses | awk -v t="$3" '{ d = $1 - $2; if (d < 0) d = -d; if (!(d <= t)) bad = 1 } END { exit bad }' ||
+    paste a.losses b.losses |
+        awk -v t="$3" '{ d = $1 - $2; if (d < 0) d = -d; if (!(d <= t)) bad = 1 } END { exit bad }' ||
         bad "$1 and $2: losses are further apart than $3"
 }
 
@@ -51,7 +52,8 @@ every_command_of_the_readme_runs() {
         bad 'a command of README.md fails'
         tail -n 4 err | sed 's/^/      /'
     }
-    exists mem_oja.so mem_oja_bare.so runs/oja/checkpoints/0000000020 runs/bare/checkpoints/0000000020 runs/ab/report.html
+    exists mem_oja.so mem_oja_bare.so runs/ab/report.html
+    exists runs/oja/checkpoints/0000000020 runs/bare/checkpoints/0000000020
     prints memory/org.example.oja memory/org.example.oja_bare beta_max
     is verdict "$(json runs/ab/compare.json pairs 0 verdict | grep -cE '^(a|b|undecided)$')" 1
     agree runs/oja runs/bare 1e-4
