@@ -18,14 +18,15 @@ build_outside() {
         bad 'make fails in examples/outside'
         tail -n 8 err | sed 's/^/      /'
     }
-    LOCI_COMMAND=$prefix/bin/loci
+    plugins=$(installed_at mem_none.so '*')
+    LOCI_COMMAND=$(installed_at loci '*/bin/*')/loci
 }
 
 # loci, installed, with the plugins of this folder before its own.
 ours() {
     rc=0
     last="loci $*"
-    installed env LOCI_PLUGIN_PATH="$PWD:$prefix/lib/loci/plugins" loci "$@" >out 2>err </dev/null || rc=$?
+    installed env LOCI_PLUGIN_PATH="$PWD:$plugins" loci "$@" >out 2>err </dev/null || rc=$?
     sanitized
 }
 
@@ -64,7 +65,7 @@ the_installed_tree_knows_both() {
     ours list --json
     exits 0
     is path "$(json out id=memory/org.example.oja path)" "$PWD/mem_oja.so"
-    is path "$(json out id=memory/titans path)" "$prefix/lib/loci/plugins/mem_titans.so"
+    is path "$(json out id=memory/titans path)" "$plugins/mem_titans.so"
     ours info memory/org.example.oja -c try.ini --json
     exits 0
     is gate "$(json out gates 0 name)" beta
@@ -106,7 +107,7 @@ killed_and_resumed_they_end_with_the_same_bits() {
     build_outside
     for rule in oja oja_bare; do
         more="-c try.ini --set memory.backend=org.example.$rule --set train.steps=600 --set train.save_every=3"
-        more="$more --plugin-path $PWD:$prefix/lib/loci/plugins"
+        more="$more --plugin-path $PWD:$plugins"
         kills=0
         ours train $more --set run.dir=runs/$rule-whole
         exits 0
