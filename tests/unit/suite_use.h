@@ -80,7 +80,7 @@ static void a_state_survives_its_file_within_a_chunk(void)
         loci_named named[RULE_MOST];
         loci_tensors *file = NULL;
         float *data[RULE_MOST];
-        char names[RULE_MOST][8];
+        char names[RULE_MOST][16];
         uint32_t n = 0;
 
         t.runs[0].pos = 1;
