@@ -7,11 +7,12 @@ plugin_LTLIBRARIES += %D%/mem_titans.la
 %C%_mem_titans_la_CFLAGS = $(PLUGIN_CFLAGS)
 %C%_mem_titans_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 %C%_mem_titans_la_LIBADD = -lm
-EXTRA_DIST += %D%/README.md %D%/titans_ref.tmpl
+EXTRA_DIST += %D%/README.md
 
-check_PROGRAMS += %D%/test_titans %D%/test_titans_cases
-%C%_test_titans_SOURCES = %D%/test_titans.c $(mem_titans_sources) tests/unit/rule.h tests/unit/host.h tests/ck.h
+check_PROGRAMS += %D%/test_titans %D%/test_titans_cases %D%/test_deep
+%C%_test_titans_SOURCES = %D%/test_titans.c $(mem_titans_sources) $(suite_parts)
 %C%_test_titans_LDADD = libloci.la $(CUNIT_LIBS) -lm
-%C%_test_titans_cases_SOURCES = %D%/test_titans_cases.c $(mem_titans_sources) tests/unit/rule.h tests/unit/host.h \
-                                tests/ck.h
+%C%_test_titans_cases_SOURCES = %D%/test_titans_cases.c $(mem_titans_sources) $(rule_parts)
 %C%_test_titans_cases_LDADD = libloci.la $(CUNIT_LIBS) -lm
+%C%_test_deep_SOURCES = %D%/test_deep.c %D%/deep_formula.h $(mem_titans_sources) $(suite_parts)
+%C%_test_deep_LDADD = libloci.la $(CUNIT_LIBS) -lm

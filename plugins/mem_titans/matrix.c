@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The memory of one matrix: the device's scan M does the work; titans_ref.tmpl is the formula in plain loops.
+ * The memory of one matrix: the device's scan M does the work; tests/unit/matrix.h is the formula in plain loops.
  */
 #include "titans.h"
 #include <string.h>
