@@ -101,7 +101,8 @@ static void lower_item(const gemm_job *j, const char *a, const char *b, char *c)
         const int64_t h = j->M - r < TRIANGLE ? j->M - r : TRIANGLE, full = j->ta ? r + h : 0;
 
         j->k->gemm(h, N, j->ta ? j->K - full : r, j->alpha, a + (r * j->a_row + full * j->a_col) * size, j->a_row,
-                   j->a_col, b + full * j->b_row * size, j->b_row, j->b_col, j->beta, c + r * j->c_row * size, j->c_row);
+                   j->a_col, b + full * j->b_row * size, j->b_row, j->b_col, j->beta, c + r * j->c_row * size,
+                   j->c_row);
         for (int64_t i = r; i < r + h; i++) {
             const int64_t k = j->ta ? i : r, deep = j->ta ? r + h - i : i - r + 1;
 

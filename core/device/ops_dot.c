@@ -45,7 +45,8 @@ loci_status loci_op_dot(const loci_exec *x, const loci_tensor *out, const loci_t
     LOCI_TRY(loci_ops_check_like("dot", "b", b, a, false, err));
     rank = out->ndim;
     if (a->ndim != rank + 1)
-        return loci_fail(err, LOCI_E_ARG, "dot: a has %d axes and out %d; out must have all but the last", a->ndim, rank);
+        return loci_fail(err, LOCI_E_ARG, "dot: a has %d axes and out %d; out must have all but the last", a->ndim,
+                         rank);
     for (int i = 0; i < rank; i++)
         if (a->shape[i] != out->shape[i])
             return loci_fail(err, LOCI_E_ARG, "dot: axis %d is %lld in a, %lld in out; they must agree", i,

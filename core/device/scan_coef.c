@@ -99,8 +99,8 @@ loci_status loci_coef_job(coef_job *j, const loci_coef *c, bool back, uint8_t *b
             const bool last = d == 1 && (i == 2 || i == 4); /* of time n alone */
             const int64_t tail = !last ? z.n + 1 : i == 2 ? 1 : z.n;
 
-            LOCI_TRY(table(&z, d ? &j->dtable[i] : &j->table[i], tables[d][i], all[d][i], i < 3 || last ? 1 : 2, tail,
-                           err));
+            LOCI_TRY(
+                table(&z, d ? &j->dtable[i] : &j->table[i], tables[d][i], all[d][i], i < 3 || last ? 1 : 2, tail, err));
         }
     for (int i = 0; i < 3; i++) {
         LOCI_TRY(gate(&z, &j->gate[i], gates[0][i], in[i], err));

@@ -5,7 +5,7 @@
  *   p_s = x W_s',  c_s = conv_s(p_s),  a_s = silu(c_s)          for s in {q, k, v}
  *   q = l2(a_q),  k = l2(a_k),  v = a_v                         per head, x / sqrt(|x|^2 + 1e-12)
  *   gate = lo + (hi - lo) sigmoid(x W_g' + b_g),  or lo + softplus(...) when hi is infinite
- *                                                               one number per head, or as many as the rule declared
+ *                                             one number per head, or as many as the rule declared
  *   y_r = rule(q, k, v, gates)
  *   y = ( rms(y_r) o silu(x W_z') ) W_o'                        rms per head, with gain
  *

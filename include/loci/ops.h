@@ -129,7 +129,7 @@ typedef struct loci_ops {
     loci_status (*adamw)(const loci_exec *, const loci_tensor *p, const loci_tensor *g, const loci_tensor *m,
                          const loci_tensor *v, const loci_adamw *, loci_error *);
 
-    /* out [...] = alpha (sum of a b over the last axis) + beta out; a, b [..., n] of one shape, out without that axis. */
+    /* out [...] = alpha (sum of a b over the last axis) + beta out; a, b [..., n] of one shape, out lacks that axis. */
     loci_status (*dot)(const loci_exec *, const loci_tensor *out, const loci_tensor *a, const loci_tensor *b,
                        double alpha, double beta, loci_error *);
 } loci_ops;

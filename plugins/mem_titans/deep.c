@@ -49,10 +49,12 @@ loci_status deep_plan(loci_module *m, const loci_shape *shape, int32_t op, loci_
         most = one > most ? one : most;
     }
     if (((double)most + (double)memory_bytes(&d) * (double)(shape->seq + 2)) * (double)shape->rows *
-            (double)(shape->runs + 1) > 0x1p62)
-        return fail(err, LOCI_E_ARG,
-                    "%lld rows of %lld tokens, %lld heads of a memory of depth %d do not fit into memory: make them fewer",
-                    (long long)shape->rows, (long long)shape->seq, (long long)m->H, (int)m->L);
+            (double)(shape->runs + 1) >
+        0x1p62)
+        return fail(
+            err, LOCI_E_ARG,
+            "%lld rows of %lld tokens, %lld heads of a memory of depth %d do not fit into memory: make them fewer",
+            (long long)shape->rows, (long long)shape->seq, (long long)m->H, (int)m->L);
     d.R = shape->runs < shape->rows ? shape->runs : shape->rows;
     for (d.back = 0; d.back <= save; d.back++) {
         one = work_cut(&d, NULL, trail, shape->seq);
@@ -164,8 +166,7 @@ static void read_band(deep *d, const loci_slots *s, const loci_rule_io *r, const
     }
 }
 
-static void forward_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run,
-                         loci_cursor *saved)
+static void forward_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, loci_cursor *saved)
 {
     const int64_t phase = run->pos % d->chunk, n = span_count(d, phase, run->len), k = stretch(d);
     const memory in = states(d, s->state_in, run->state), now = states(d, s->state_out, run->state);
@@ -219,8 +220,8 @@ static void replay(deep *d, const loci_rule_io *r, const loci_run *run, const me
 }
 
 /* kept: the band's first kept state, if it has any. */
-static void backward_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run,
-                          memory *trail, loci_cursor kept_at)
+static void backward_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, memory *trail,
+                          loci_cursor kept_at)
 {
     const int64_t phase = run->pos % d->chunk, n = span_count(d, phase, run->len), k = stretch(d);
     const uint64_t bytes = memory_bytes(d);
@@ -273,7 +274,8 @@ static loci_status call(loci_module *m, const loci_exec *x, const loci_slots *s,
         if (save && r->op != LOCI_OP_READ)
             states_kept = memory_bytes(&d) * (uint64_t)kept(&d, run->pos % d.chunk, run->len);
         if (scratch > x->scratch_bytes || saved.at + states_kept > (save ? x->saved_bytes : 0))
-            return fail(err, LOCI_E_ARG, "%llu bytes of scratch and %llu of saved, the call takes %llu and %llu: plan for it",
+            return fail(err, LOCI_E_ARG,
+                        "%llu bytes of scratch and %llu of saved, the call takes %llu and %llu: plan for it",
                         (unsigned long long)x->scratch_bytes, (unsigned long long)x->saved_bytes,
                         (unsigned long long)scratch, (unsigned long long)(saved.at + states_kept));
         if (r->op == LOCI_OP_READ) {

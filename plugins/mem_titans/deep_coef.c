@@ -35,8 +35,8 @@ mat table_at(const deep *d, table t, int l, int64_t from, int64_t rows, int64_t 
 {
     const int64_t lane = d->m->per_layer ? l - 1 : 0;
 
-    return (mat){t.at + (lane * t.size + from) * d->size, rows,  cols, d->m->H * lanes(d) * t.size,
-                 lanes(d) * t.size,                       cols};
+    return (mat){
+        t.at + (lane * t.size + from) * d->size, rows, cols, d->m->H * lanes(d) * t.size, lanes(d) * t.size, cols};
 }
 
 /* [R, H, (lanes,) rows, (cols)] */

@@ -23,13 +23,21 @@ mat mat_tokens(const deep *d, const loci_tensor *t, int64_t row, int64_t from, i
     if (!t)
         return (mat){0};
     return (mat){(char *)loci_ptr(t) + (row * t->strides[0] + from * t->strides[1]) * d->size,
-                 n, t->shape[3], t->strides[0], t->strides[2], t->strides[1]};
+                 n,
+                 t->shape[3],
+                 t->strides[0],
+                 t->strides[2],
+                 t->strides[1]};
 }
 
 mat mat_state(const deep *d, const loci_tensor *t, int64_t state)
 {
     return (mat){(char *)loci_ptr(t) + state * t->strides[0] * d->size,
-                 t->shape[2], t->shape[3], t->strides[0], t->strides[1], t->strides[2]};
+                 t->shape[2],
+                 t->shape[3],
+                 t->strides[0],
+                 t->strides[1],
+                 t->strides[2]};
 }
 
 /* As a tensor of rows x cols, which its one row or one column may stand for. */

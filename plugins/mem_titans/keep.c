@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How a run is cut into segments, and which states a forward keeps for its backward. Segments lie where the chunks of the
- * document lie, so the first and the last may be shorter. Kept are the states before segments k, 2k, ... of a run (k:
- * stretch): about every 64 tokens, or every 16 of mode sequential. A backward computes those between again, k - 1 of them
- * at a time; so memory is that of kept states and one stretch, never of tokens.
+ * How a run is cut into segments, and which states a forward keeps for its backward. Segments lie where the chunks of
+ * the document lie, so the first and the last may be shorter. Kept are the states before segments k, 2k, ... of a run
+ * (k: stretch): about every 64 tokens, or every 16 of mode sequential. A backward computes those between again, k - 1
+ * of them at a time; so memory is that of kept states and one stretch, never of tokens.
  */
 #include "deep.h"
 

@@ -26,7 +26,8 @@ static int layer_of(const loci_module *m, uint32_t i)
     return 0;
 }
 
-loci_status state_init(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_batch *batch, loci_error *err)
+loci_status state_init(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_batch *batch,
+                       loci_error *err)
 {
     loci_status status = LOCI_OK;
 
@@ -35,8 +36,8 @@ loci_status state_init(loci_module *m, const loci_exec *x, const loci_slots *s, 
             const loci_tensor to = row(&s->state_out[i], batch->runs[r].state);
             const int l = m->learned ? layer_of(m, i) : 0;
 
-            status = l ? m->ops->map1(x, LOCI_MAP_COPY, &to, &s->params[m->W0[l]], 1, 0, err)
-                       : m->ops->fill(x, &to, 0, err);
+            status =
+                l ? m->ops->map1(x, LOCI_MAP_COPY, &to, &s->params[m->W0[l]], 1, 0, err) : m->ops->fill(x, &to, 0, err);
         }
     return status;
 }

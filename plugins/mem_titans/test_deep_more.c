@@ -6,11 +6,11 @@
 #include "plugins/mem_titans/deep_formula.h"
 #include "tests/unit/suite.h"
 
-static const struct deep_how lone = {.depth = 1, .expansion = 2, .frozen = 5, .residual = true},
-                             layers = {.depth = 3, .expansion = 1, .frozen = 4, .before = true, .gelu = true,
-                                       .per_layer = true, .c = 1.5},
-                             bare = {.depth = 2, .expansion = 2, .no_momentum = true, .no_forget = true},
-                             distant = {.depth = 2, .expansion = 1, .frozen = 100, .residual = true};
+static const struct deep_how lone = {.depth = 1, .expansion = 2, .frozen = 5, .residual = true};
+static const struct deep_how layers = {
+    .depth = 3, .expansion = 1, .frozen = 4, .before = true, .gelu = true, .per_layer = true, .c = 1.5};
+static const struct deep_how bare = {.depth = 2, .expansion = 2, .no_momentum = true, .no_forget = true};
+static const struct deep_how distant = {.depth = 2, .expansion = 1, .frozen = 100, .residual = true};
 
 #define OWN .id = "titans", .formula = deep_formula
 #define APART "an MLP has no exact chunk form"
@@ -23,9 +23,8 @@ static const subject subjects[] = {
     {OWN, .name = "depth 1 with residual", .how = &lone, .chunk = 5, .square = true, .forget = "alpha",
      .momentum = "eta", .top = {0.3, 0.7, 0.2}, .calm = {0, -1, 0.1}, .diverging = {0, 0.9, 1},
      .keys = {"residual", "yes", "chunk", "5", "theta_max", "1", NULL}, .why = {WHY}},
-    {OWN, .name = "depth 3, frozen, gates per layer", .how = &layers, .chunk = 4, .forget = "alpha",
-     .momentum = "eta", .top = {0.05, 0.6, 0.2}, .scale = {0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.5, 0.5, 0.5},
-     .calm = {0, -1, 0.05},
+    {OWN, .name = "depth 3, frozen, gates per layer", .how = &layers, .chunk = 4, .forget = "alpha", .momentum = "eta",
+     .top = {0.05, 0.6, 0.2}, .scale = {0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.5, 0.5, 0.5}, .calm = {0, -1, 0.05},
      .keys = {"depth", "3", "expansion", "1", "chunk", "4", "read_order", "before_write", "gates", "per_layer",
               "activation", "gelu", "loss_scale", "1.5", "theta_max", "1", NULL},
      .why = {WHY, [NOT_DIVERGING] = WEIGHTS}},
@@ -33,11 +32,10 @@ static const subject subjects[] = {
      .keys = {"mode", "sequential", "depth", "2", "expansion", "2", "momentum", "no", "forget", "no", "theta_max", "1",
               NULL},
      .why = {WHY, [NOT_FORGETTING] = "forget = no", [NOT_MOMENTUM] = "momentum = no", [NOT_DIVERGING] = WEIGHTS}},
-    {OWN, .name = "chunks of 100", .how = &distant, .chunk = 100, .square = true, .forget = "alpha",
-     .momentum = "eta", .top = {0.05, 0.5, 0.02}, .scale = {0.4, 0.4, 0.1, 0.1, 0.4, 0.4}, .calm = {0, -1, 0.002},
+    {OWN, .name = "chunks of 100", .how = &distant, .chunk = 100, .square = true, .forget = "alpha", .momentum = "eta",
+     .top = {0.05, 0.5, 0.02}, .scale = {0.4, 0.4, 0.1, 0.1, 0.4, 0.4}, .calm = {0, -1, 0.002},
      .diverging = {0, 0.9, 1},
-     .keys = {"depth", "2", "expansion", "1", "residual", "yes", "chunk", "100", "theta_max", "1", NULL},
-     .why = {WHY}},
+     .keys = {"depth", "2", "expansion", "1", "residual", "yes", "chunk", "100", "theta_max", "1", NULL}, .why = {WHY}},
 };
 SUITE_SUBJECTS(subjects)
 
@@ -47,8 +45,8 @@ SUITE_SUBJECTS(subjects)
  * device's scan compute one function, gradients included. */
 static void one_layer_with_residual_is_the_matrix_told_what_is_missing(void)
 {
-    static const subject matrix = {.name = "matrix", .id = "titans", .square = true,
-                                   .keys = {"mode", "frozen", "chunk", "5", NULL}};
+    static const subject matrix = {
+        .name = "matrix", .id = "titans", .square = true, .keys = {"mode", "frozen", "chunk", "5", NULL}};
     trial t = ragged(&subjects[0], LOCI_OP_STEP, 2, 6, 6), m = trial_copy(&t);
 
     m.s = &matrix;
@@ -69,9 +67,11 @@ static void one_layer_with_residual_is_the_matrix_told_what_is_missing(void)
 
 static void chunks_of_one_token_are_the_sequence(void)
 {
-    static const subject sequential = {.name = "sequential", .id = "titans",
+    static const subject sequential = {.name = "sequential",
+                                       .id = "titans",
                                        .keys = {"depth", "2", "mode", "sequential", "theta_max", "0.2", NULL}},
-                         frozen = {.name = "frozen", .id = "titans",
+                         frozen = {.name = "frozen",
+                                   .id = "titans",
                                    .keys = {"depth", "2", "chunk", "1", "theta_max", "0.2", NULL}};
     trial t = trial_new(&frozen, 2, 40, 2, 5, 4), one;
 
@@ -138,13 +138,14 @@ static void long_runs_are_cut_into_segments_and_put_together(void)
 
 /* ---- the second order ---- */
 
-/* One write with eta = alpha = 0, theta = 1 leaves W - g(W, k, v). Its adjoint of a cotangent U is U minus the derivative
- * of the inner gradient along U, which differences of inner gradients give. */
+/* One write with eta = alpha = 0, theta = 1 leaves W - g(W, k, v). Its adjoint of a cotangent U is U minus the
+ * derivative of the inner gradient along U, which differences of inner gradients give. */
 static void a_writes_adjoint_is_the_inner_gradients_derivative(void)
 {
     static const subject one[] = {
         {.name = "silu", .id = "titans", .keys = {"depth", "3", "expansion", "2", "theta_max", "1", NULL}},
-        {.name = "gelu", .id = "titans",
+        {.name = "gelu",
+         .id = "titans",
          .keys = {"depth", "3", "expansion", "2", "theta_max", "1", "activation", "gelu", NULL}}};
 
     for (int which = 0; which < 2; which++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mem_titans: the long-term memory of Titans (Behrouz et al. 2025), a network that learns at test time. Of one matrix it
- * is a delta rule with momentum and forgetting:
+ * mem_titans: the long-term memory of Titans (Behrouz et al. 2025), a network that learns at test time. Of one matrix
+ * it is a delta rule with momentum and forgetting:
  *
  *     e_t = M_{t-1} k_t - v_t                             the error of what the memory says about k_t
  *     S_t = eta_t S_{t-1} - c theta_t e_t k_t'            surprise, with momentum       (paper, eqs. 9, 10 and 14)
@@ -31,7 +31,8 @@ KEY(chunk, LOCI_KEY_INT, "0", NULL, 0, 65536, "Tokens of a chunk in modes exact 
 KEY(momentum, LOCI_KEY_BOOL, "yes", NULL, 0, 0, "Keep a momentum S of past surprise, with gate eta.");
 KEY(forget, LOCI_KEY_BOOL, "yes", NULL, 0, 0, "Let the memory decay, with gate alpha.");
 KEY(theta_max, LOCI_KEY_REAL, "0", NULL, 0, 4,
-    "Largest step; 0: 1 for depth 1, where unit keys are stable for theta < (1 + eta)(2 - alpha), for more the smaller of "
+    "Largest step; 0: 1 for depth 1, where unit keys are stable for theta < (1 + eta)(2 - alpha), for more the smaller "
+    "of "
     "0.1 and 1 / chunk.");
 KEY(loss_scale, LOCI_KEY_REAL, "1", NULL, 1e-6, 1e6, "c: 1 for half the squared error, 2 for the squared error.");
 KEY(read_order, LOCI_KEY_ENUM, "after_write", "after_write|before_write", 0, 0, "Which memory a token reads.");
@@ -43,10 +44,9 @@ KEY(residual, LOCI_KEY_BOOL, "no", NULL, 0, 0, "The memory is M(x) + x; needs dk
 KEY(activation, LOCI_KEY_ENUM, "silu", "silu|gelu", 0, 0, "Between the layers.");
 KEY(gates, LOCI_KEY_ENUM, "scalar", "scalar|per_layer", 0, 0,
     "scalar: a number per gate, head and token; per_layer: one for each weight matrix of the memory.");
-static const loci_key *const keys[] = {&key_mode,      &key_chunk,      &key_momentum,   &key_forget,
-                                       &key_theta_max, &key_loss_scale, &key_read_order, &key_init_state,
-                                       &key_depth,     &key_expansion,  &key_residual,   &key_activation,
-                                       &key_gates};
+static const loci_key *const keys[] = {&key_mode,       &key_chunk,      &key_momentum,   &key_forget, &key_theta_max,
+                                       &key_loss_scale, &key_read_order, &key_init_state, &key_depth,  &key_expansion,
+                                       &key_residual,   &key_activation, &key_gates};
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
@@ -88,18 +88,19 @@ static loci_status choose(loci_module *m, const loci_config *c, loci_error *err)
                     "%lld or residual = no",
                     (long long)m->dk, (long long)m->dv, (long long)m->dk);
     if (m->deep && is(c, "mode", "exact"))
-        return fail(err, LOCI_E_CONFIG,
-                    "memory.titans.mode = exact exists for depth = 1 without residual, not for depth = %d%s: set mode = "
-                    "frozen or sequential",
-                    (int)m->L, m->residual ? " with residual" : "");
+        return fail(
+            err, LOCI_E_CONFIG,
+            "memory.titans.mode = exact exists for depth = 1 without residual, not for depth = %d%s: set mode = "
+            "frozen or sequential",
+            (int)m->L, m->residual ? " with residual" : "");
     if (m->L > 1 && is(c, "init_state", "zero"))
         return fail(err, LOCI_E_CONFIG,
                     "memory.titans.init_state = zero: a memory of depth = %d that is all zero never learns: set "
                     "init_state = learned",
                     (int)m->L);
-    m->mode = is(c, "mode", "sequential")                             ? LOCI_SCAN_SEQUENTIAL
+    m->mode = is(c, "mode", "sequential")                                     ? LOCI_SCAN_SEQUENTIAL
               : is(c, "mode", "exact") || (is(c, "mode", "auto") && !m->deep) ? LOCI_SCAN_EXACT
-                                                                      : LOCI_SCAN_FROZEN;
+                                                                              : LOCI_SCAN_FROZEN;
     m->learned = is(c, "init_state", "learned") || (is(c, "init_state", "auto") && m->L > 1);
     return LOCI_OK;
 }
@@ -169,11 +170,8 @@ static loci_status create(const loci_host *host, const loci_config *c, const loc
 
 static loci_status gate(loci_module *m, void *decl, const char *name, double hi, double init, uint32_t *index)
 {
-    const loci_gate g = {.struct_size = sizeof g,
-                         .name = name,
-                         .hi = hi,
-                         .init = init,
-                         .width = m->per_layer ? m->L : 1};
+    const loci_gate g = {
+        .struct_size = sizeof g, .name = name, .hi = hi, .init = init, .width = m->per_layer ? m->L : 1};
 
     return m->host->declare_gate(m->host, decl, &g, index);
 }
