@@ -62,7 +62,8 @@ static json_t *gates_json(const loci_node *n)
     json_t *all = json_array();
 
     for (uint32_t i = 0; i < n->n_gates; i++)
-        json_array_append_new(all, json_pack("{s:s, s:[f, o]}", "name", n->gates[i].name, "range", n->gates[i].lo,
+        json_array_append_new(all, json_pack("{s:s, s:I, s:[f, o]}", "name", n->gates[i].name, "width",
+                                             (json_int_t)n->gates[i].width, "range", n->gates[i].lo,
                                              isinf(n->gates[i].hi) ? json_string("inf") : json_real(n->gates[i].hi)));
     return all;
 }
@@ -149,8 +150,12 @@ static void print_text(const loci_node *n, const json_t *doc)
     }
     if (n->n_gates)
         printf("\ngates\n");
-    for (uint32_t i = 0; i < n->n_gates; i++)
-        printf("  %-24s [%g, %g)  starts at %g\n", n->gates[i].name, n->gates[i].lo, n->gates[i].hi, n->gates[i].init);
+    for (uint32_t i = 0; i < n->n_gates; i++) {
+        printf("  %-24s [%g, %g)  starts at %g", n->gates[i].name, n->gates[i].lo, n->gates[i].hi, n->gates[i].init);
+        if (n->gates[i].width > 1)
+            printf("  %lld numbers per head", (long long)n->gates[i].width);
+        printf("\n");
+    }
 }
 
 static loci_status run(const struct options *o, loci_error *err)

@@ -16,8 +16,9 @@ static double *oracle(const struct ck_t *a, const struct ck_t *b, const struct c
         int64_t batch = i / (M * N), m = i / N % M, n = i % N;
         double sum = 0;
         for (int64_t k = 0; k < K; k++)
-            sum += ck_get(a, batch * M * K + (flags & LOCI_GEMM_TA ? k * M + m : m * K + k)) *
-                   ck_get(b, batch * K * N + (flags & LOCI_GEMM_TB ? n * K + k : k * N + n));
+            if (!(flags & LOCI_GEMM_LOWER) || (flags & LOCI_GEMM_TA ? k >= m : k <= m))
+                sum += ck_get(a, batch * M * K + (flags & LOCI_GEMM_TA ? k * M + m : m * K + k)) *
+                       ck_get(b, batch * K * N + (flags & LOCI_GEMM_TB ? n * K + k : k * N + n));
         want[i] = alpha * sum + (beta == 0 ? 0 : beta * want[i]);
     }
     return want;
@@ -57,6 +58,31 @@ static void gemm__matches_the_plain_loop_for_all_transposes(void)
             check("beta 0 over NaN", &a, &b, &c, flags, 1, 0);
             check("beta 1", &a, &b, &c, flags, -0.5, 1);
             check("beta 0.3", &a, &b, &c, flags, 2, 0.3);
+            ck_drop(&a);
+            ck_drop(&b);
+            ck_drop(&c);
+        }
+}
+
+/* What lies above the diagonal is not read: it is NaN here. */
+static void gemm__takes_a_triangular_factor(void)
+{
+    static const int64_t sizes[][2] = {{1, 1}, {2, 9}, {7, 16}, {8, 33}, {9, 5}, {16, 64}, {65, 20}};
+
+    EACH_RIG(which, 2)
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (unsigned flags = 0; flags < 4; flags++) {
+            int64_t n = sizes[s][0], N = sizes[s][1];
+            struct ck_t a = ck_new(rig.bits, 0, 3, SHAPE(3, n, n), SHAPE(n * (n + 2), n + 2, 1));
+            struct ck_t b = flags & 2 ? ck_new(rig.bits, 0, 3, SHAPE(3, N, n), SHAPE(0, n, 1))
+                                      : ck_new(rig.bits, 0, 3, SHAPE(3, n, N), NULL);
+            struct ck_t c = ck_new(rig.bits, 1, 3, SHAPE(3, n, N), SHAPE(n * (N + 1), N + 1, 1));
+            for (int64_t i = 0; i < a.n; i++)
+                ck_set(&a, i, i % n > i / n % n ? NAN : ck_norm());
+            ck_fill(&b, 1);
+            check("lower, beta 0", &a, &b, &c, flags | LOCI_GEMM_LOWER, 1, 0);
+            check("lower, beta 1", &a, &b, &c, flags | LOCI_GEMM_LOWER, -0.5, 1);
+            check("lower, beta 0.3", &a, &b, &c, flags | LOCI_GEMM_LOWER, 2, 0.3);
             ck_drop(&a);
             ck_drop(&b);
             ck_drop(&c);
@@ -206,6 +232,14 @@ static void gemm__refuses_shapes_that_do_not_fit(void)
     loci_error err = LOCI_ERROR_INIT;
     CU_ASSERT_EQUAL(rig.ops->gemm(&rig.x, &g, &err), LOCI_E_ARG);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "op(A) is 3 x 4, op(B) 5 x 6, C 3 x 6"));
+    struct ck_t fits = ck_new(64, 0, 2, SHAPE(4, 6), NULL);
+    g.b = T(&fits);
+    g.flags = LOCI_GEMM_LOWER;
+    loci_error_clear(&err);
+    CU_ASSERT_EQUAL(rig.ops->gemm(&rig.x, &g, &err), LOCI_E_ARG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "A is 3 x 4; with LOWER it must be square"));
+    g.flags = 0;
+    ck_drop(&fits);
     g.b = T(&flat); /* right shape, wrong type */
     CU_ASSERT_EQUAL(rig.ops->gemm(&rig.x, &g, NULL), LOCI_E_ARG);
     g.b = NULL;
@@ -219,6 +253,7 @@ static void gemm__refuses_shapes_that_do_not_fit(void)
 
 #define TESTS(X) \
     X(gemm__matches_the_plain_loop_for_all_transposes) \
+    X(gemm__takes_a_triangular_factor) \
     X(gemm__broadcasts_and_merges_batches) \
     X(gemm__merges_single_rows) \
     X(gemm__handles_empty_sizes) \

@@ -56,6 +56,12 @@ static double f2(int32_t f, double a, double b)
         return s * (1 - s) * b;
     case LOCI_MAP_SIGMOID_BACK_Y:
         return a * (1 - a) * b;
+    case LOCI_MAP_SILU_BACK2:
+        return s * (1 - s) * (2 + a * (1 - 2 * s)) * b;
+    case LOCI_MAP_GELU_BACK2: { /* 0.5 x (1 + tanh p(x)), p = c (x + 0.044715 x^3), differentiated twice */
+        const double c = sqrt(2 / 3.14159265358979323846), p1 = c * (1 + 3 * 0.044715 * a * a);
+        return (1 - u * u) * (p1 + 0.5 * a * (6 * c * 0.044715 * a - 2 * u * p1 * p1)) * b;
+    }
     default:
         return a * s * b;
     }
@@ -94,7 +100,7 @@ static void map2__matches_the_formula_at_every_length(void)
 {
     EACH_RIG(which, 2)
     for (size_t k = 0; k < N_LENGTHS; k++)
-        for (int32_t f = LOCI_MAP_ADD; f <= LOCI_MAP_SILU_MUL; f++)
+        for (int32_t f = LOCI_MAP_ADD; f <= LOCI_MAP_GELU_BACK2; f++)
             for (int form = 0; form < 5; form++) {
                 int64_t n = lengths[k];
                 double alpha = form == 2 ? -1.5 : 1, beta = form == 1 ? 0.25 : 0, *want;
@@ -186,6 +192,116 @@ static void map1__keeps_its_limits_and_nan(void)
         ck_drop(&a);
         ck_drop(&y);
     }
+}
+
+/* The second derivative at +-1e30 is 0, and NaN stays NaN. */
+static void map2__second_derivatives_keep_their_limits(void)
+{
+    EACH_RIG(which, 1)
+    for (int32_t f = LOCI_MAP_SILU_BACK2; f <= LOCI_MAP_GELU_BACK2; f++) {
+        struct ck_t a = ck_new(rig.bits, 0, 1, SHAPE(24), NULL), y = ck_new(rig.bits, 0, 1, SHAPE(24), NULL);
+        struct ck_t one = ck_new(rig.bits, 0, 1, SHAPE(24), SHAPE(0));
+        ck_const(&one, 1);
+        for (int i = 0; i < 24; i++)
+            ck_set(&a, i, i == 20 ? NAN : i % 2 ? 1e30 : -1e30);
+        CK_OK(rig.ops->map2(&rig.x, f, T(&y), T(&a), T(&one), 1, 0, &ck_err));
+        for (int i = 0; i < 24; i++)
+            CK_TRUE(i == 20 ? isnan(ck_get(&y, i)) : ck_get(&y, i) == 0, "map2 %d of %g is %g", f, ck_get(&a, i),
+                    ck_get(&y, i));
+        ck_drop(&a);
+        ck_drop(&y);
+        ck_drop(&one);
+    }
+}
+
+/* f'' against central differences of f', both ours. */
+static void map2__second_derivatives_are_those_of_the_back_forms(void)
+{
+    static const int32_t pairs[][2] = {{LOCI_MAP_SILU_BACK, LOCI_MAP_SILU_BACK2},
+                                       {LOCI_MAP_GELU_BACK, LOCI_MAP_GELU_BACK2}};
+    const double h = 1e-4;
+
+    CU_ASSERT_TRUE_FATAL(rig_open(0, 1));
+    for (size_t p = 0; p < 2; p++) {
+        struct ck_t a = ck_new(64, 0, 1, SHAPE(201), NULL), one = ck_new(64, 0, 1, SHAPE(201), SHAPE(0));
+        struct ck_t at = ck_new(64, 0, 1, SHAPE(201), NULL), y = ck_new(64, 0, 1, SHAPE(201), NULL);
+        double want[201] = {0}, worst = 0;
+        ck_const(&one, 1);
+        for (int step = -2; step <= 2; step++) {
+            static const double weight[] = {1, -8, 0, 8, -1};
+            for (int64_t i = 0; i < 201; i++)
+                ck_set(&at, i, 0.1 * (double)(i - 100) + step * h);
+            CK_OK(rig.ops->map2(&rig.x, pairs[p][0], T(&y), T(&at), T(&one), 1, 0, &ck_err));
+            for (int64_t i = 0; i < 201; i++)
+                want[i] += weight[step + 2] * ck_get(&y, i) / (12 * h);
+        }
+        for (int64_t i = 0; i < 201; i++)
+            ck_set(&a, i, 0.1 * (double)(i - 100));
+        CK_OK(rig.ops->map2(&rig.x, pairs[p][1], T(&y), T(&a), T(&one), 1, 0, &ck_err));
+        for (int64_t i = 0; i < 201; i++)
+            worst = fmax(worst, fabs(ck_get(&y, i) - want[i]));
+        CK_TRUE(worst < 1e-10, "map2 %d: %g", pairs[p][1], worst); /* of numbers up to 1 */
+        ck_drop(&a);
+        ck_drop(&at);
+        ck_drop(&one);
+        ck_drop(&y);
+    }
+    ck_host_close(&rig.h);
+}
+
+/* Rows of any length, strided and broadcast, into a strided output; the same bits for any number of threads. */
+static void dot__is_the_inner_product_of_rows(void)
+{
+    EACH_RIG(which, 2)
+    for (size_t k = 0; k < N_LENGTHS; k++)
+        for (int form = 0; form < 4; form++) {
+            const int64_t n = lengths[k];
+            const double alpha = form == 2 ? -1.5 : 1, beta = form == 3 ? 0.25 : 0;
+            struct ck_t a = ck_new(rig.bits, form == 1, 3, SHAPE(3, 2, n), SHAPE(2 * n + 5, n + 2, 1));
+            struct ck_t b = ck_new(rig.bits, 0, 3, SHAPE(3, 2, n),
+                                   form == 1   ? SHAPE(0, n, 1)
+                                   : form == 2 ? SHAPE(2, 1, 0)
+                                               : SHAPE(2 * n, n, 1));
+            struct ck_t y = ck_new(rig.bits, 0, 2, SHAPE(3, 2), SHAPE(7, 1));
+            double *want;
+            ck_fill(&a, 1);
+            ck_fill(&b, 1);
+            if (form == 3)
+                ck_fill(&y, 1);
+            want = ck_read(&y);
+            for (int64_t r = 0; r < 6; r++) {
+                double sum = 0;
+                for (int64_t i = 0; i < n; i++)
+                    sum += ck_get(&a, r * n + i) * ck_get(&b, r * n + i);
+                want[r] = alpha * sum + (beta == 0 ? 0 : beta * want[r]);
+            }
+            rig.floor = sqrt((double)n) + 1; /* of a sum of n products of N(0, 1) */
+            CK_TRUE(rig.ops->dot(&rig.x, T(&y), T(&a), T(&b), alpha, beta, &ck_err) == 0, "%s", ck_err.msg);
+            judge("dot", form * 10000 + n, &y, want);
+            free(want);
+            ck_drop(&a);
+            ck_drop(&b);
+            ck_drop(&y);
+        }
+}
+
+static void dot__refuses_what_does_not_fit(void)
+{
+    struct ck_t a, b, y;
+    loci_error err = LOCI_ERROR_INIT;
+
+    CU_ASSERT_TRUE_FATAL(rig_open(0, 1));
+    a = ck_new(64, 0, 2, SHAPE(3, 4), NULL);
+    b = ck_new(64, 0, 2, SHAPE(3, 5), NULL);
+    y = ck_new(64, 0, 1, SHAPE(4), NULL);
+    CU_ASSERT(rig.ops->dot(&rig.x, T(&y), T(&a), T(&b), 1, 0, NULL) == LOCI_E_ARG);
+    CU_ASSERT(rig.ops->dot(&rig.x, T(&y), T(&a), T(&a), 1, 0, &err) == LOCI_E_ARG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "axis 0 is 3 in a, 4 in out"));
+    CU_ASSERT(rig.ops->dot(&rig.x, T(&a), T(&a), T(&a), 1, 0, NULL) == LOCI_E_ARG);
+    ck_drop(&a);
+    ck_drop(&b);
+    ck_drop(&y);
+    ck_host_close(&rig.h);
 }
 
 /* Derivatives of map2 against central differences of map1, both ours. */
@@ -481,6 +597,10 @@ static void ops__refuse_what_breaks_their_rules(void)
     X(map1__is_accurate_for_small_and_large_arguments) \
     X(map1__keeps_its_limits_and_nan) \
     X(map2__back_forms_are_the_derivatives_of_map1) \
+    X(map2__second_derivatives_keep_their_limits) \
+    X(map2__second_derivatives_are_those_of_the_back_forms) \
+    X(dot__is_the_inner_product_of_rows) \
+    X(dot__refuses_what_does_not_fit) \
     X(map2__broadcasts_and_strides_in_five_dimensions) \
     X(sum_rows__adds_all_leading_axes) \
     X(take_and_put__move_rows_by_index) \
