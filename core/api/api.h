@@ -32,8 +32,6 @@ struct loci_engine {
 
 /* settings.c: the value of "section.key". */
 loci_status loci_api_get(const loci_conf *c, const char *key, const char **out, loci_error *err);
-/* A checkpoint folder, from one or from a run folder (its newest). */
-loci_status loci_api_checkpoint(char *out, size_t n, const char *folder, loci_error *err);
 
 /* learn.c: read the checkpoint into the engine; free what learn.c made. */
 loci_status loci_api_restore(loci_engine *e, const char *folder, loci_error *err);

@@ -25,7 +25,7 @@ loci_status loci_engine_open(loci_engine **out, const loci_settings *s, const lo
     e->train = (o.flags & LOCI_ENGINE_TRAIN) != 0;
     e->at.loss = e->at.valid_loss = NAN;
     if (o.checkpoint)
-        LOCI_TRY(loci_api_checkpoint(folder, sizeof folder, o.checkpoint, err));
+        LOCI_TRY(loci_checkpoint_find(folder, sizeof folder, o.checkpoint, err));
     if (s) {
         LOCI_TRY(loci_conf_clone(&e->conf, s, err));
     } else {

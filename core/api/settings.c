@@ -6,12 +6,7 @@
 #include "config.h"
 #endif
 #include "core/api/api.h"
-#include "core/config/diff.h"
-#include "core/tensor/file.h"
 #include <string.h>
-#include <unistd.h>
-
-#define MOST_CONFIG_BYTES ((size_t)1 << 22)
 
 const char *loci_version(void)
 {
@@ -50,40 +45,15 @@ void loci_settings_free(loci_settings *s)
     loci_conf_free(s);
 }
 
-loci_status loci_api_checkpoint(char *out, size_t n, const char *folder, loci_error *err)
-{
-    char *probe = loci_format("%s/model.safetensors", folder);
-    bool direct = probe && access(probe, F_OK) == 0;
-
-    loci_free(probe);
-    if (direct && strlen(folder) < n) {
-        snprintf(out, n, "%s", folder);
-        return LOCI_OK;
-    }
-    if (access(folder, F_OK) != 0)
-        return loci_fail(err, LOCI_E_CHECKPOINT, "%s: there is no such folder: give a checkpoint or a run", folder);
-    return loci_checkpoint_latest(out, n, folder, err);
-}
-
 loci_status loci_settings_checkpoint(loci_settings *s, const char *folder, loci_error *err)
 {
     loci_status status = LOCI_OK;
-    char found[4096], *path = NULL, *text = NULL;
-    size_t n = 0;
-    loci_text kept = {0};
+    char found[4096], *path = NULL;
 
-    LOCI_TRY(loci_api_checkpoint(found, sizeof found, folder, err));
+    LOCI_TRY(loci_checkpoint_find(found, sizeof found, folder, err));
     path = loci_format("%s/config.ini", found);
-    LOCI_TRY(path ? loci_file_read(&text, &n, path, MOST_CONFIG_BYTES, err) : loci_fail(err, LOCI_E_NOMEM, "out of memory"));
-    if (strlen(text) != n) {
-        status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: a NUL byte in a config", path);
-        goto out;
-    }
-    LOCI_TRY(loci_conf_without_paths(&kept, text, err));
-    status = loci_conf_text(s, path, kept.at ? kept.at : "", kept.len, err);
+    status = path ? loci_checkpoint_config(s, path, err) : loci_fail(err, LOCI_E_NOMEM, "out of memory for a path");
 out:
-    loci_text_free(&kept);
-    loci_free(text);
     loci_free(path);
     return status;
 }
