@@ -3,7 +3,7 @@
  * loci info KIND/ID: the keys, weights, state and gates of one component, for the config given.
  */
 #include "cli/cli.h"
-#include "core/model/node.h"
+#include "core/model/model.h"
 #include "core/model/node_impl.h"
 #include <math.h>
 #include <string.h>
@@ -67,6 +67,19 @@ static json_t *gates_json(const loci_node *n)
     return all;
 }
 
+/* What it promises with this config. */
+static json_t *promises_json(const loci_node *n)
+{
+    json_t *all = json_array();
+    uint64_t cap;
+    const char *name;
+
+    for (uint32_t i = 0; (name = loci_cap_name(i, &cap)); i++)
+        if (loci_node_caps(n) & cap)
+            json_array_append_new(all, json_string(name));
+    return all;
+}
+
 static json_t *ports_json(const loci_node *n, bool out)
 {
     static const char *const in_of[][4] = {{"q", "k", "v", NULL}, {"x", "context", NULL}, {NULL}, {"x", NULL}};
@@ -106,7 +119,8 @@ static void print_shape(const json_t *shape)
 
 static void print_text(const loci_node *n, const json_t *doc)
 {
-    const json_t *slots = json_object_get(doc, "slots"), *keys = json_object_get(doc, "keys");
+    const json_t *slots = json_object_get(doc, "slots"), *keys = json_object_get(doc, "keys"),
+                 *promises = json_object_get(doc, "promises");
 
     printf("%s %s: %s\n", json_string_value(json_object_get(doc, "id")), n->cls->version, n->cls->summary);
     if (n->cls->doc)
@@ -120,7 +134,12 @@ static void print_text(const loci_node *n, const json_t *doc)
                json_string_value(json_object_get(k, "doc")), range && strcmp(range, "null") ? range : "");
         free(range);
     }
-    printf("\nslots\n");
+    printf("\npromises with this config:");
+    for (size_t i = 0; i < json_array_size(promises); i++)
+        printf("%s %s", i ? "," : "", json_string_value(json_array_get(promises, i)));
+    printf("%s\n\nslots\n", n->kind >= LOCI_IS_MIXER && !(loci_node_caps(n) & LOCI_CAP_CAUSAL)
+                                  ? "; not causality: a model with it " LOCI_NOT_CAUSAL
+                                  : "");
     for (size_t i = 0; i < json_array_size(slots); i++) {
         const json_t *s = json_array_get(slots, i);
         printf("  %-24s %-7s ", json_string_value(json_object_get(s, "name")),
@@ -170,9 +189,9 @@ static loci_status run(const struct options *o, loci_error *err)
     shape.acc = shape.dtype;
     shape.device = cx->device;
     LOCI_TRY(loci_node_new(&n, cx, &weights, kind, 0, 1, kind, &shape, 0, err));
-    doc = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "id", o->words[0], "kind", kind, "version",
+    doc = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", o->words[0], "kind", kind, "version",
                     n->cls->version, "doc", n->cls->summary, "keys", keys_json(n->cls), "slots", slots_json(n), "gates",
-                    gates_json(n), "inputs", ports_json(n, false), "outputs", ports_json(n, true));
+                    gates_json(n), "inputs", ports_json(n, false), "outputs", ports_json(n, true), "promises", promises_json(n));
     if (!doc) {
         status = loci_fail(err, LOCI_E_NOMEM, "out of memory");
     } else if (o->json) {

@@ -67,6 +67,7 @@ void loci_engine_describe(const loci_engine *e, loci_engine_facts *out)
                            .parameters = m->weights.elements,
                            .step = e->at.step,
                            .dtype = m->dtype,
+                           .causal = loci_model_causal(m),
                            .streams = loci_model_streams(m, why, sizeof why)};
 
     LOCI_API_GIVE(out, &f);

@@ -58,6 +58,7 @@ loci_status loci_training_run(loci_training_result *out, const loci_settings *s,
     given.parameters = r.parameters;
     given.state_bytes = r.state_bytes;
     given.peak_bytes = r.peak_bytes;
+    given.causal = r.causal;
     snprintf(given.checkpoint, sizeof given.checkpoint, "%s", r.checkpoint);
     LOCI_API_GIVE(out, &given);
 out:

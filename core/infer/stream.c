@@ -7,22 +7,25 @@
 
 /* ---- may it stream? ---------------------------------------------------------------------------------------------- */
 
-static const char *missing(uint64_t caps)
+static const char *missing(const loci_node *n)
 {
+    uint64_t caps = loci_node_caps(n);
+
     return !(caps & LOCI_CAP_CAUSAL) ? "causality" : !(caps & LOCI_CAP_STREAMING) ? "streaming" : NULL;
 }
 
-/* An attention has no state and is told the mask of every call: it takes nothing away. */
+/* The innermost part that keeps its parents from it. An attention is told the mask of every call and holds no state: it
+ * takes nothing away. */
 static const loci_node *weakest(const loci_node *n)
 {
-    const loci_node *found = missing(loci_node_class(n)->caps) ? n : NULL;
+    const loci_node *found = NULL;
 
     for (uint32_t i = 0; i < loci_node_n_children(n) && !found; i++) {
         const loci_node *child = loci_node_child(n, i);
         if (child && strcmp(loci_node_class(child)->kind, LOCI_KIND_ATTENTION) != 0)
             found = weakest(child);
     }
-    return found;
+    return found ? found : missing(n) ? n : NULL;
 }
 
 bool loci_model_streams(const loci_model *m, char *text, size_t n)
@@ -30,9 +33,9 @@ bool loci_model_streams(const loci_model *m, char *text, size_t n)
     for (int32_t i = 0; i < m->n_layers; i++) {
         const loci_node *weak = weakest(m->layers[i].compose);
         if (weak) {
-            snprintf(text, n, "%s: %s does not promise %s, so this model cannot go on with a text token by token: choose "
-                              "another part, or evaluate whole texts",
-                     loci_node_path(weak), loci_node_id(weak), missing(loci_node_class(weak)->caps));
+            snprintf(text, n, "%s: %s does not promise %s with this config, so this model cannot go on with a text token by "
+                              "token: change its keys, or evaluate whole texts",
+                     loci_node_path(weak), loci_node_id(weak), missing(weak));
             return false;
         }
     }

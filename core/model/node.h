@@ -103,6 +103,10 @@ void loci_node_free(loci_node *n);
 const char *loci_node_id(const loci_node *n);   /* "titans"        */
 const char *loci_node_path(const loci_node *n); /* "layer.3.memory" */
 const loci_class *loci_node_class(const loci_node *n);
+/* LOCI_CAP_* that it keeps with its config and its children. */
+uint64_t loci_node_caps(const loci_node *n);
+/* Promise i in words, and its bit; NULL: there is none. */
+const char *loci_cap_name(uint32_t i, uint64_t *cap);
 uint32_t loci_node_n_children(const loci_node *n);
 loci_node *loci_node_child(const loci_node *n, uint32_t i); /* NULL: none */
 

@@ -87,6 +87,7 @@ typedef struct loci_training_result {
     double loss_nats, valid_loss_nats, tokens_per_s;
     uint64_t parameters, state_bytes, peak_bytes; /* state_bytes: of one stream of data.seq_tok tokens */
     char checkpoint[4096];                        /* the folder of the last one                        */
+    int32_t causal, reserved1;                    /* 0: a part saw the future, so losses compare with nothing */
 } loci_training_result;
 
 /* The whole run that the settings describe, in its folder: log, checkpoints, evaluations. Also fills *out (set its
@@ -114,9 +115,9 @@ typedef struct loci_engine_facts {
     int32_t layers, weights; /* weights: how many tensors */
     int64_t dim, vocab;
     uint64_t parameters;
-    int64_t step;     /* optimiser steps behind it             */
-    loci_dtype dtype; /* of weights and logits                 */
-    int32_t streams;  /* 1: loci_stream_open can work with it  */
+    int64_t step;            /* optimiser steps behind it                                                */
+    loci_dtype dtype;        /* of weights and logits                                                    */
+    int32_t causal, streams; /* 1: no logit depends on a later token; loci_stream_open can work with it  */
 } loci_engine_facts;
 
 /* The settings are copied; NULL: those of the checkpoint. Memory: the weights, with TRAIN four times that; room for calls
