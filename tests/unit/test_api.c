@@ -473,10 +473,30 @@ static void memory__that_ends_is_said_and_nothing_is_lost(void)
     end();
 }
 
+static void listen(void *arg, int32_t level, const char *module, const char *msg)
+{
+    int *n = arg;
+
+    *n += level == LOCI_LOG_INFO && !strcmp(module, "select") && strstr(msg, "attention: ") == msg;
+}
+
 static void messages__go_where_they_are_sent(void)
 {
-    CK_TRUE(strchr(loci_version(), '.') != NULL, "version %s", loci_version());
+    loci_engine *e = NULL;
+    int n = 0;
+
+    CK_OK(begin());
+    loci_on_log(listen, &n);
+    CK_OK(open_engine(&e, "", 0, NULL));
+    CK_TRUE(n > 0, "nobody was told which attention was chosen");
+    loci_engine_close(e);
     loci_on_log(NULL, NULL);
+    n = 0;
+    CK_OK(open_engine(&e, "", 0, NULL));
+    CK_TRUE(n == 0, "who has left is told %d times", n);
+    loci_engine_close(e);
+    CK_TRUE(!strncmp(loci_version(), "0.", 2) && strlen(loci_version()) >= 5, "version %s", loci_version());
+    end();
 }
 
 #define TESTS(X) \
