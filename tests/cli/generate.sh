@@ -120,14 +120,14 @@ bytes_come_out_raw_and_escaped_in_json() {
 }
 
 utf8_survives_json() {
-    local text='äöü€ 😀 '
+    local text='€😀' # no byte comes twice
     awk -v text="$text" 'BEGIN { for (i = 0; i < 2000; i++) printf "%s", text }' >utf8
     a_run plain --set data.train="$PWD/utf8" --set train.steps=200
-    loci generate r --prompt "$text" --tokens 30 --temperature 0
+    loci generate r --prompt "$text" --tokens 14 --temperature 0
     exits 0
     printf '%s%s' "$text" "$text" >want
     same want out
-    loci generate r --prompt "$text" --tokens 30 --temperature 0 --json
+    loci generate r --prompt "$text" --tokens 14 --temperature 0 --json
     exits 0
     is text "$(json out text)" "$(cat want)"
 }
