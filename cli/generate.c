@@ -2,9 +2,9 @@
  *
  * loci generate: let a checkpoint go on with a text.
  *
- * One answer to --prompt or to what comes through a pipe, or a conversation on a terminal. The prompt is fed in pieces of
- * data.seq_tok tokens, the answer token by token, through a stream: what is recurrent or windowed costs the same for every
- * token, attention without a window costs more the longer the text is.
+ * One answer to --prompt or to what comes through a pipe, or a conversation on a terminal. The prompt is fed in pieces
+ * of data.seq_tok tokens, the answer token by token, through a stream: what is recurrent or windowed costs the same for
+ * every token, attention without a window costs more the longer the text is.
  */
 #include "cli/generate.h"
 #include <errno.h>
@@ -39,7 +39,8 @@ static int64_t whole(const char *arg, const char *name, int64_t least, int64_t m
     errno = 0;
     v = strtoll(arg, &end, 10);
     if (end == arg || *end || errno || v < least || v > most)
-        argp_error(state, "--%s takes a whole number from %lld to %lld, not `%s`", name, (long long)least, (long long)most, arg);
+        argp_error(state, "--%s takes a whole number from %lld to %lld, not `%s`", name, (long long)least,
+                   (long long)most, arg);
     return v;
 }
 
@@ -85,7 +86,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-/* ---- input -------------------------------------------------------------------------------------------------------------- */
+/* ---- input ------------------------------------------------------------------------------------------------------ */
 
 #define MOST_INPUT ((size_t)1 << 30)
 
@@ -114,18 +115,23 @@ static loci_status check_vocabulary(const loci_engine *e, int64_t vocab, loci_er
         source = "text";
     if (vocab == 256 && !strcmp(source, "text"))
         return LOCI_OK;
-    return loci_fail(err, LOCI_E_ARG, "the %lld tokens of this model are not bytes (data.source = %s): give and take numbers "
-                                      "with --ids",
+    return loci_fail(err, LOCI_E_ARG,
+                     "the %lld tokens of this model are not bytes (data.source = %s): give and take numbers "
+                     "with --ids",
                      (long long)vocab, source);
 }
 
-/* ---- JSON --------------------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------------------------- */
 
 /* Bytes of the UTF-8 character at s, 0 when it is none (or NUL, which many readers of JSON refuse). */
 static size_t character(const unsigned char *s, size_t n)
 {
     static const uint32_t least[] = {0, 1, 0x80, 0x800, 0x10000};
-    size_t len = s[0] < 0x80 ? 1 : (s[0] & 0xE0) == 0xC0 ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : (s[0] & 0xF8) == 0xF0 ? 4 : 0;
+    size_t len = s[0] < 0x80             ? 1
+                 : (s[0] & 0xE0) == 0xC0 ? 2
+                 : (s[0] & 0xF0) == 0xE0 ? 3
+                 : (s[0] & 0xF8) == 0xF0 ? 4
+                                         : 0;
     uint32_t code = len > 1 ? s[0] & (0x7Fu >> len) : s[0];
 
     if (len == 0 || len > n)
@@ -168,15 +174,15 @@ static loci_status print_json(const struct answer *a, const struct generation *g
     for (int64_t i = 0; i < a->n; i++)
         json_array_append_new(numbers, json_integer(a->tokens[i]));
     return cli_print_json(
-        json_pack("{s:o*, s:o, s:I, s:I, s:s, s:o, s:o, s:I, s:f, s:i, s:f}", "text", ids ? NULL : text_json(a), "ids", numbers,
-                  "tokens", (json_int_t)a->n, "prompt_tokens", (json_int_t)prompt, "ended", a->ended, "tokens_per_s",
-                  cli_real(a->seconds > 0 ? (double)a->n / a->seconds : NAN), "prompt_tokens_per_s",
+        json_pack("{s:o*, s:o, s:I, s:I, s:s, s:o, s:o, s:I, s:f, s:i, s:f}", "text", ids ? NULL : text_json(a), "ids",
+                  numbers, "tokens", (json_int_t)a->n, "prompt_tokens", (json_int_t)prompt, "ended", a->ended,
+                  "tokens_per_s", cli_real(a->seconds > 0 ? (double)a->n / a->seconds : NAN), "prompt_tokens_per_s",
                   cli_real(prompt_seconds > 0 ? (double)prompt / prompt_seconds : NAN), "seed", (json_int_t)g->how.seed,
                   "temperature", g->how.temperature, "top_k", (int)g->how.top_k, "top_p", g->how.top_p),
         err);
 }
 
-/* ---- the verb ----------------------------------------------------------------------------------------------------------- */
+/* ---- the verb --------------------------------------------------------------------------------------------------- */
 
 static loci_status once(struct generation *g, const char *text, size_t bytes, bool json, loci_error *err)
 {
@@ -214,7 +220,8 @@ static loci_status run(const struct options *o, loci_error *err)
     loci_text input = {0};
 
     if (o->n_words != 1)
-        return loci_fail(err, LOCI_E_ARG, "generate takes one checkpoint or run folder, and %zu were given", o->n_words);
+        return loci_fail(err, LOCI_E_ARG, "generate takes one checkpoint or run folder, and %zu were given",
+                         o->n_words);
     if (talk && o->json)
         return loci_fail(err, LOCI_E_ARG, "--json needs a prompt: --prompt TEXT, or standard input from a pipe");
     LOCI_TRY(cli_checkpoint(folder, sizeof folder, o->words[0], err));
@@ -226,7 +233,8 @@ static loci_status run(const struct options *o, loci_error *err)
     loci_engine_describe(engine, &facts);
     LOCI_TRY(check_vocabulary(engine, facts.vocab, err));
     LOCI_TRY(loci_stream_open(&g.stream, engine, NULL, err));
-    LOCI_TRY(generate_tokens(&stop, &g.n_stop, stop_text ? stop_text : "", stop_text ? strlen(stop_text) : 0, ids, err));
+    LOCI_TRY(
+        generate_tokens(&stop, &g.n_stop, stop_text ? stop_text : "", stop_text ? strlen(stop_text) : 0, ids, err));
     g.stop = stop;
     g.how = (loci_sampling){sizeof g.how, (int32_t)top_k, temperature, top_p,
                             (uint64_t)(seed >= 0 ? seed : loci_conf_int(conf, -1, "run", "seed"))};
@@ -250,10 +258,10 @@ out:
 
 const struct verb verb_generate = {
     "generate", "CHECKPOINT", "let a checkpoint go on with a text",
-    "Let a checkpoint (or the newest of a run folder) go on with a text. Its own config is the base; -c and --set are laid "
-    "over it. The answer alone goes to standard output, byte by byte as it is drawn, whatever the bytes are.\v"
-    "Without --prompt, standard input is the prompt; on a terminal every line is one, and the text so far stays in mind. "
-    "There Ctrl-C ends an answer, /reset forgets the text, /quit leaves.\n\n"
+    "Let a checkpoint (or the newest of a run folder) go on with a text. Its own config is the base; -c and --set are "
+    "laid over it. The answer alone goes to standard output, byte by byte as it is drawn, whatever the bytes are.\v"
+    "Without --prompt, standard input is the prompt; on a terminal every line is one, and the text so far stays in "
+    "mind. There Ctrl-C ends an answer, /reset forgets the text, /quit leaves.\n\n"
     "Memories and attention with a window cost the same for every token, however long the text is; attention without a "
     "window keeps all of it, and each token costs a little more than the one before.\n\n"
     "  loci generate runs/mac --prompt 'In the beginning'\n"

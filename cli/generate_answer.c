@@ -19,7 +19,8 @@ static loci_status numbers(int32_t **out, int64_t *n, const char *text, loci_err
         errno = 0;
         v = strtol(at, &end, 10);
         if (end != at + word || errno || v < 0 || v > INT32_MAX)
-            return loci_fail(err, LOCI_E_ARG, "`%.*s` is not the number of a token: --ids takes numbers, with spaces between",
+            return loci_fail(err, LOCI_E_ARG,
+                             "`%.*s` is not the number of a token: --ids takes numbers, with spaces between",
                              word < 40 ? (int)word : 40, at);
         (*out)[*n] = (int32_t)v;
         at = end;
@@ -76,8 +77,9 @@ loci_status generate_answer(struct answer *a, struct generation *g, const int32_
     if (!a->tokens)
         return loci_fail(err, LOCI_E_NOMEM, "out of memory for an answer of %lld tokens", (long long)g->most);
     if (n > 0 || !g->logits)
-        LOCI_TRY(n > 0 ? loci_stream_prefill(g->stream, prompt, n, &g->logits, err)
-                       : loci_fail(err, LOCI_E_ARG, "an empty prompt: give the model at least one token to go on from"));
+        LOCI_TRY(n > 0
+                     ? loci_stream_prefill(g->stream, prompt, n, &g->logits, err)
+                     : loci_fail(err, LOCI_E_ARG, "an empty prompt: give the model at least one token to go on from"));
     begin = loci_seconds();
     while (a->n < g->most && !cli_stop) {
         LOCI_TRY(loci_draw(&a->tokens[a->n], g->logits, &g->how, (uint64_t)loci_stream_tokens(g->stream), err));

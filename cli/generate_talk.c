@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A conversation on a terminal. The model goes on with one text: what was typed and what it answered, in turn. Prompts and
- * remarks go to standard error, answers alone to standard output.
+ * A conversation on a terminal. The model goes on with one text: what was typed and what it answered, in turn. Prompts
+ * and remarks go to standard error, answers alone to standard output.
  *
  * Ctrl-C while an answer comes ends the answer; while a line is awaited it is only remarked on. Signals are taken by a
  * thread of the command, so nothing here is interrupted: the wait for a line looks at cli_stop now and then.

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * core/api: loci/loci.h on top of the rest of the core. Here is what its files share; the contract is the public header.
+ * core/api: loci/loci.h on top of the rest of the core. Here is what its files share; the contract is the public
+ * header.
  *
  *     settings.c   configs, version, messages          training.c   a whole run
  *     engine.c     opening, facts, weights, streams    learn.c      single steps and evaluations, saving
  *
  *  (1) What the caller passes is checked here, once; the core behind asserts.
- *  (2) Passes are planned when a call first needs them. `own` serves the data of the config, `given` the examples of the
- *      caller in the sizes of the last call, so a loop over either plans once.
- *  (3) A struct of the caller is read with LOCI_HAS and written no further than its struct_size.
+ *  (2) Passes are planned when a call first needs them. `own` serves the data of the config, `given` the examples of
+ * the caller in the sizes of the last call, so a loop over either plans once. (3) A struct of the caller is read with
+ * LOCI_HAS and written no further than its struct_size.
  */
 #ifndef LOCI_CORE_API_API_H
 #define LOCI_CORE_API_API_H
@@ -38,8 +39,7 @@ loci_status loci_api_restore(loci_engine *e, const char *folder, loci_error *err
 void loci_api_forget(loci_engine *e);
 
 /* Copy the first struct_size bytes that both know; the caller's size stays. */
-#define LOCI_API_GIVE(out, from) \
-    loci_api_give((out), (from), (out) ? (out)->struct_size : 0, (uint32_t)sizeof *(from))
+#define LOCI_API_GIVE(out, from) loci_api_give((out), (from), (out) ? (out)->struct_size : 0, (uint32_t)sizeof *(from))
 void loci_api_give(void *out, const void *from, uint32_t theirs, uint32_t ours);
 /* A copy of the caller's options in which what they do not know is 0. */
 #define LOCI_API_TAKE(own, theirs) \

@@ -78,7 +78,7 @@ loci_status loci_engine_get(const loci_engine *e, const char *key, const char **
     return loci_api_get(e->conf, key, out, err);
 }
 
-/* ---- weights ------------------------------------------------------------------------------------------------------- */
+/* ---- weights ---------------------------------------------------------------------------------------------------- */
 
 static void show(const loci_weight *w, const char **name, const loci_tensor **value, const loci_tensor **grad)
 {
@@ -112,7 +112,7 @@ loci_status loci_engine_weight_named(loci_engine *e, const char *name, const loc
     return LOCI_OK;
 }
 
-/* ---- streams ------------------------------------------------------------------------------------------------------- */
+/* ---- streams ---------------------------------------------------------------------------------------------------- */
 
 loci_status loci_stream_open(loci_stream **out, loci_engine *e, const loci_stream_options *options, loci_error *err)
 {

@@ -11,7 +11,7 @@ static int64_t setting(const loci_engine *e, const char *section, const char *ke
     return loci_conf_int(e->conf, -1, section, key);
 }
 
-/* ---- rooms: passes and data, made when first wanted ---------------------------------------------------------------- */
+/* ---- rooms: passes and data, made when first wanted ------------------------------------------------------------- */
 
 static loci_status fit_pass(loci_pass **p, loci_engine *e, int64_t rows, int64_t seq, int64_t capacity, uint64_t flags,
                             loci_error *err)
@@ -30,6 +30,17 @@ static loci_status fit_pass(loci_pass **p, loci_engine *e, int64_t rows, int64_t
 out:
     loci_pass_free(fresh);
     return status;
+}
+
+static void forget_data(loci_engine *e)
+{
+    loci_data_free(e->data);
+    loci_free(e->tokens);
+    loci_free(e->targets);
+    loci_free(e->runs);
+    e->data = NULL;
+    e->tokens = e->targets = NULL;
+    e->runs = NULL;
 }
 
 static loci_status fit_data(loci_engine *e, loci_error *err)
@@ -51,6 +62,8 @@ static loci_status fit_data(loci_engine *e, loci_error *err)
     if (!e->tokens || !e->targets || !e->runs)
         status = loci_fail(err, LOCI_E_NOMEM, "out of memory for a batch");
 out:
+    if (status != LOCI_OK)
+        forget_data(e);
     return status;
 }
 
@@ -60,8 +73,7 @@ static loci_status fit_own(loci_engine *e, bool learn, loci_error *err)
     int64_t rows = setting(e, "train", "batch"), seq = setting(e, "data", "seq_tok");
 
     LOCI_TRY(fit_data(e, err));
-    status = learn ? fit_pass(&e->own.learn, e, rows, seq,
-                              e->data->carry ? loci_data_longest(e->data, rows, seq) : seq,
+    status = learn ? fit_pass(&e->own.learn, e, rows, seq, e->data->carry ? loci_data_longest(e->data, rows, seq) : seq,
                               LOCI_X_SAVE | LOCI_X_TRAIN, err)
                    : fit_pass(&e->own.judge, e, rows, seq, seq, 0, err);
 out:
@@ -74,13 +86,10 @@ void loci_api_forget(loci_engine *e)
     loci_pass_free(e->own.judge);
     loci_pass_free(e->given.learn);
     loci_pass_free(e->given.judge);
-    loci_data_free(e->data);
-    loci_free(e->tokens);
-    loci_free(e->targets);
-    loci_free(e->runs);
+    forget_data(e);
 }
 
-/* ---- checkpoints --------------------------------------------------------------------------------------------------- */
+/* ---- checkpoints ------------------------------------------------------------------------------------------------ */
 
 loci_status loci_api_restore(loci_engine *e, const char *folder, loci_error *err)
 {
@@ -101,8 +110,9 @@ loci_status loci_engine_save(loci_engine *e, const char *dir, char *path, size_t
     loci_status status = LOCI_OK;
 
     if (!e->train)
-        return loci_fail(err, LOCI_E_ARG, "a checkpoint holds the moments of the optimiser: open the engine with "
-                                          "LOCI_ENGINE_TRAIN");
+        return loci_fail(err, LOCI_E_ARG,
+                         "a checkpoint holds the moments of the optimiser: open the engine with "
+                         "LOCI_ENGINE_TRAIN");
     status = loci_checkpoint_write(&e->at, dir, e->model, e->data && e->data->carry ? e->own.learn : NULL, e->conf,
                                    setting(e, "train", "keep"), err);
     if (status == LOCI_OK && path && strlen(e->at.path) >= n)
@@ -113,7 +123,7 @@ loci_status loci_engine_save(loci_engine *e, const char *dir, char *path, size_t
     return status;
 }
 
-/* ---- steps ----------------------------------------------------------------------------------------------------------- */
+/* ---- steps ------------------------------------------------------------------------------------------------------ */
 
 static loci_status check_examples(const loci_engine *e, const loci_examples *x, int64_t *targets, loci_error *err)
 {
@@ -123,12 +133,15 @@ static loci_status check_examples(const loci_engine *e, const loci_examples *x, 
     if (!LOCI_HAS(x, loci_examples, targets) || !x->tokens || !x->targets)
         return loci_fail(err, LOCI_E_ARG, "examples need tokens and targets");
     if (x->rows < 1 || x->seq < 1 || !loci_mul(&n, (uint64_t)x->rows, (uint64_t)x->seq) || n > INT32_MAX)
-        return loci_fail(err, LOCI_E_ARG, "examples of %lld rows of %lld tokens: both are 1 or more, and 2^31 - 1 together",
+        return loci_fail(err, LOCI_E_ARG,
+                         "examples of %lld rows of %lld tokens: both are 1 or more, and 2^31 - 1 together",
                          (long long)x->rows, (long long)x->seq);
     for (uint64_t i = 0; i < n; i++) {
-        if (x->tokens[i] < 0 || x->tokens[i] >= e->model->vocab || x->targets[i] < -1 || x->targets[i] >= e->model->vocab)
-            return loci_fail(err, LOCI_E_ARG, "token %llu is %d and its target %d: tokens are 0 to %lld, targets also -1",
-                             (unsigned long long)i, (int)x->tokens[i], (int)x->targets[i], (long long)e->model->vocab - 1);
+        if (x->tokens[i] < 0 || x->tokens[i] >= e->model->vocab || x->targets[i] < -1 ||
+            x->targets[i] >= e->model->vocab)
+            return loci_fail(
+                err, LOCI_E_ARG, "token %llu is %d and its target %d: tokens are 0 to %lld, targets also -1",
+                (unsigned long long)i, (int)x->tokens[i], (int)x->targets[i], (long long)e->model->vocab - 1);
         *targets += x->targets[i] >= 0;
     }
     if (!*targets)
@@ -145,8 +158,9 @@ static loci_status must_be_finite(double value, loci_pass *pass, bool back, loci
         return LOCI_OK;
     status = loci_pass_find_fault(pass, back, what, sizeof what, err);
     return status != LOCI_OK ? status
-                             : loci_fail(err, LOCI_E_NUMERIC, "the %s is not finite: %s: lower train.lr or the step size of "
-                                                              "the memory",
+                             : loci_fail(err, LOCI_E_NUMERIC,
+                                         "the %s is not finite: %s: lower train.lr or the step size of "
+                                         "the memory",
                                          back ? "gradient" : "loss", what);
 }
 
@@ -198,8 +212,8 @@ loci_status loci_engine_step(loci_engine *e, const loci_examples *x, loci_measur
     if (x)
         LOCI_TRY(fit_pass(&e->given.learn, e, x->rows, x->seq, x->seq, LOCI_X_SAVE | LOCI_X_TRAIN, err));
     LOCI_TRY(loci_weights_zero_grads(&e->model->weights, e->cx));
-    LOCI_TRY(x ? micro_batch(e, e->given.learn, x->tokens, x->targets, NULL, (uint64_t)e->at.step,
-                             (double)m.tokens, &m.loss_nats, err)
+    LOCI_TRY(x ? micro_batch(e, e->given.learn, x->tokens, x->targets, NULL, (uint64_t)e->at.step, (double)m.tokens,
+                             &m.loss_nats, err)
                : learn_own(e, &m.tokens, &m.loss_nats, err));
     m.lr = loci_schedule_lr(e->conf, e->at.step < steps ? e->at.step : steps, steps);
     LOCI_TRY(loci_optimiser_norm(e->model, &m.grad_norm, err));
@@ -223,7 +237,8 @@ loci_status loci_engine_evaluate(loci_engine *e, const loci_examples *x, loci_me
         double sum = 0;
         LOCI_TRY(check_examples(e, x, &m.tokens, err));
         LOCI_TRY(fit_pass(&e->given.judge, e, x->rows, x->seq, x->seq, 0, err));
-        LOCI_TRY(loci_pass_forward(e->given.judge, x->tokens, x->targets, NULL, 0, 0, 0, 0, &sum, &m.tokens, NULL, err));
+        LOCI_TRY(
+            loci_pass_forward(e->given.judge, x->tokens, x->targets, NULL, 0, 0, 0, 0, &sum, &m.tokens, NULL, err));
         m.loss_nats = sum / (double)m.tokens;
     } else {
         LOCI_TRY(fit_own(e, false, err));

@@ -33,7 +33,7 @@ void loci_api_take(void *own, const void *theirs, uint32_t their_size, uint32_t 
         memcpy(own, theirs, their_size < our_size ? their_size : our_size);
 }
 
-/* ---- layers -------------------------------------------------------------------------------------------------------- */
+/* ---- layers ----------------------------------------------------------------------------------------------------- */
 
 loci_status loci_settings_new(loci_settings **out, loci_error *err)
 {
@@ -78,7 +78,7 @@ loci_status loci_settings_environment(loci_settings *s, loci_error *err)
     return loci_conf_env(s, err);
 }
 
-/* ---- values -------------------------------------------------------------------------------------------------------- */
+/* ---- values ----------------------------------------------------------------------------------------------------- */
 
 loci_status loci_api_get(const loci_conf *c, const char *key, const char **out, loci_error *err)
 {

@@ -13,8 +13,8 @@ struct listener {
 static void pass_on(void *arg, const loci_progress *p)
 {
     const struct listener *l = arg;
-    loci_training_progress out = {sizeof out,      0,     p->event,     p->step,         p->steps, p->loss,
-                                  p->valid_loss,   p->lr, p->grad_norm, p->tokens_per_s, p->eta_s};
+    loci_training_progress out = {sizeof out,    0,     p->event,     p->step,         p->steps, p->loss,
+                                  p->valid_loss, p->lr, p->grad_norm, p->tokens_per_s, p->eta_s};
 
     l->fn(l->arg, &out);
 }

@@ -2,9 +2,9 @@
  *
  * Drawing a token from logits; see loci_draw in loci/loci.h.
  *
- *  (1) Candidates stand by falling logit, equal ones by number; k and p cut that list, and the draw walks along it. So one
- *      number u decides alike whatever was cut, and temperature near 0 tends to the largest.
- *  (2) Everything is float64: with 10^5 candidates the sum is good to 1e-11.
+ *  (1) Candidates stand by falling logit, equal ones by number; k and p cut that list, and the draw walks along it. So
+ * one number u decides alike whatever was cut, and temperature near 0 tends to the largest. (2) Everything is float64:
+ * with 10^5 candidates the sum is good to 1e-11.
  */
 #include "core/base/base.h"
 #include "core/device/rng.h"

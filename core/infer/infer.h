@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * core/infer: a model at work on texts that come token by token. The functions are those of loci/loci.h; here is what the
- * files of this folder share, and how core/api makes a stream.
+ * core/infer: a model at work on texts that come token by token. The functions are those of loci/loci.h; here is what
+ * the files of this folder share, and how core/api makes a stream.
  *
  * A stream is a pass of one row, planned for pieces of `piece` tokens, and the number of tokens it has seen.
  *
  *  (1) Every call runs in the one session, narrowed to its tokens: where cache rows lie depends on the plan.
- *  (2) A plan is for a text of session.capacity tokens. One for the longest text there can be is taken as soon as it is at
- *      most twice as large as the one that is needed: at once where everything is recurrent or the window is short, when
- *      the window is half full where it is long. Until then the capacity doubles when it must: a state of the smaller plan
- *      is the beginning of each tensor of the larger one, since a cache that still may grow has never wrapped around.
+ *  (2) A plan is for a text of session.capacity tokens. One for the longest text there can be is taken as soon as it is
+ * at most twice as large as the one that is needed: at once where everything is recurrent or the window is short, when
+ *      the window is half full where it is long. Until then the capacity doubles when it must: a state of the smaller
+ * plan is the beginning of each tensor of the larger one, since a cache that still may grow has never wrapped around.
  */
 #ifndef LOCI_CORE_INFER_INFER_H
 #define LOCI_CORE_INFER_INFER_H

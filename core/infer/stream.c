@@ -5,7 +5,7 @@
 #include "core/infer/infer.h"
 #include <string.h>
 
-/* ---- may it stream? ---------------------------------------------------------------------------------------------- */
+/* ---- may it stream? --------------------------------------------------------------------------------------------- */
 
 static const char *missing(const loci_node *n)
 {
@@ -33,8 +33,9 @@ bool loci_model_streams(const loci_model *m, char *text, size_t n)
     for (int32_t i = 0; i < m->n_layers; i++) {
         const loci_node *weak = weakest(m->layers[i].compose);
         if (weak) {
-            snprintf(text, n, "%s: %s does not promise %s with this config, so this model cannot go on with a text token by "
-                              "token: change its keys, or evaluate whole texts",
+            snprintf(text, n,
+                     "%s: %s does not promise %s with this config, so this model cannot go on with a text token by "
+                     "token: change its keys, or evaluate whole texts",
                      loci_node_path(weak), loci_node_id(weak), missing(weak));
             return false;
         }
@@ -42,13 +43,13 @@ bool loci_model_streams(const loci_model *m, char *text, size_t n)
     return true;
 }
 
-/* ---- plans --------------------------------------------------------------------------------------------------------- */
+/* ---- plans ------------------------------------------------------------------------------------------------------ */
 
 struct parts {
     struct part {
         void *data;
         uint64_t bytes;
-    } *at;
+    } * at;
     uint32_t n, cap;
 };
 
@@ -78,7 +79,8 @@ static loci_status copy_state(loci_pass *to, loci_pass *from, loci_error *err)
     LOCI_TRY(loci_pass_each_state(from, note_part, &src, err));
     for (uint32_t i = 0; i < dst.n; i++) {
         uint64_t bytes = src.at[i].bytes < dst.at[i].bytes ? src.at[i].bytes : dst.at[i].bytes;
-        if (bytes && cx->device_class->copy(cx->device_module, NULL, dst.at[i].data, src.at[i].data, bytes) != LOCI_OK) {
+        if (bytes &&
+            cx->device_class->copy(cx->device_module, NULL, dst.at[i].data, src.at[i].data, bytes) != LOCI_OK) {
             status = loci_fail(err, LOCI_E_DEVICE, "the state of a stream could not be copied");
             goto out;
         }
@@ -109,7 +111,8 @@ out:
 static uint64_t planned_bytes(loci_model *m, int64_t piece, int64_t capacity)
 {
     loci_pass *p = NULL;
-    uint64_t bytes = loci_pass_new(&p, m, 1, piece, 1, 1, capacity, 0, NULL) == LOCI_OK ? loci_pass_bytes(p) : UINT64_MAX;
+    uint64_t bytes =
+        loci_pass_new(&p, m, 1, piece, 1, 1, capacity, 0, NULL) == LOCI_OK ? loci_pass_bytes(p) : UINT64_MAX;
 
     loci_pass_free(p);
     return bytes;
@@ -203,16 +206,18 @@ int64_t loci_stream_tokens(const loci_stream *s)
     return s->at;
 }
 
-/* ---- calls ----------------------------------------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------------------------------------------------ */
 
 static loci_status check_tokens(const loci_stream *s, const int32_t *tokens, int64_t n, int64_t most, loci_error *err)
 {
     if (!tokens || n < 1 || n > most)
-        return loci_fail(err, LOCI_E_ARG, "a feed of %lld tokens: 1 to %lld are taken at once; loci_stream_prefill takes more",
+        return loci_fail(err, LOCI_E_ARG,
+                         "a feed of %lld tokens: 1 to %lld are taken at once; loci_stream_prefill takes more",
                          (long long)n, (long long)most);
     for (int64_t i = 0; i < n; i++)
         if (tokens[i] < 0 || tokens[i] >= s->model->vocab)
-            return loci_fail(err, LOCI_E_ARG, "token %lld is %d, and this model knows 0 to %lld: model.vocab says how many",
+            return loci_fail(err, LOCI_E_ARG,
+                             "token %lld is %d, and this model knows 0 to %lld: model.vocab says how many",
                              (long long)i, (int)tokens[i], (long long)s->model->vocab - 1);
     return LOCI_OK;
 }
@@ -227,10 +232,11 @@ static loci_status show(loci_stream *s, int64_t first, int64_t n, const loci_ten
 
     if (!logits)
         return LOCI_OK;
-    if (s->host && cx->device_class->down(cx->device_module, NULL, s->host, from, (uint64_t)(n - first) * row) != LOCI_OK)
+    if (s->host &&
+        cx->device_class->down(cx->device_module, NULL, s->host, from, (uint64_t)(n - first) * row) != LOCI_OK)
         return loci_fail(err, LOCI_E_DEVICE, "the logits could not be copied from the device");
-    *logits = loci_view_set(&s->view, s->host ? s->host : (void *)(uintptr_t)from, (loci_device){LOCI_CPU, 0}, m->dtype, 2,
-                            (int64_t[]){n - first, m->vocab});
+    *logits = loci_view_set(&s->view, s->host ? s->host : (void *)(uintptr_t)from, (loci_device){LOCI_CPU, 0}, m->dtype,
+                            2, (int64_t[]){n - first, m->vocab});
     return LOCI_OK;
 }
 

@@ -2,8 +2,8 @@
  *
  * The state of a stream as bytes:
  *
- *     magic[8] "locistrm" | version u32 | order u32 | layout u64 | tokens i64 | capacity i64 | piece i64 | bytes u64 | 0 u64
- *     | the state block of every layer
+ *     magic[8] "locistrm" | version u32 | order u32 | layout u64 | tokens i64 | capacity i64 | piece i64 | bytes u64 |
+ * 0 u64 | the state block of every layer
  *
  *  (1) `layout` fingerprints what the bytes mean: classes, their state versions, names, types and shapes. So bytes for
  *      another model, or for one planned otherwise, are refused before anything is changed.
@@ -78,7 +78,8 @@ loci_status loci_stream_save(const loci_stream *s, void *to, uint64_t bytes, loc
     /* Before the first token the state is yet to be made, and what lies there is of no text. */
     if (s->at == 0)
         memset((char *)to + sizeof h, 0, h.bytes);
-    else if (h.bytes && cx->device_class->down(cx->device_module, NULL, (char *)to + sizeof h, s->pass->state_in, h.bytes))
+    else if (h.bytes &&
+             cx->device_class->down(cx->device_module, NULL, (char *)to + sizeof h, s->pass->state_in, h.bytes))
         status = loci_fail(err, LOCI_E_DEVICE, "the state of a stream could not be copied from the device");
 out:
     return status;
@@ -89,12 +90,14 @@ static loci_status check_head(const struct head *h, const loci_stream *s, uint64
     if (memcmp(h->magic, plain.magic, sizeof h->magic) || h->version != plain.version || h->order != plain.order)
         return loci_fail(err, LOCI_E_STATE, "these bytes are no state of a stream of this version and byte order");
     if (h->piece != s->piece)
-        return loci_fail(err, LOCI_E_STATE, "the state is of a stream with pieces of %lld tokens, and this one has %lld: open "
-                                            "it with that piece_tok",
+        return loci_fail(err, LOCI_E_STATE,
+                         "the state is of a stream with pieces of %lld tokens, and this one has %lld: open "
+                         "it with that piece_tok",
                          (long long)h->piece, (long long)s->piece);
     if (h->tokens < 0 || h->tokens > s->most || h->tokens > h->capacity || h->capacity < s->piece ||
         h->capacity > LOCI_LONGEST)
-        return loci_fail(err, LOCI_E_STATE, "the state is of %lld tokens with room for %lld, and this stream may hold %lld",
+        return loci_fail(err, LOCI_E_STATE,
+                         "the state is of %lld tokens with room for %lld, and this stream may hold %lld",
                          (long long)h->tokens, (long long)h->capacity, (long long)s->most);
     if (bytes - sizeof *h != h->bytes)
         return loci_fail(err, LOCI_E_STATE, "the state should have %llu bytes and has %llu: it was cut or is damaged",
@@ -110,7 +113,8 @@ loci_status loci_stream_restore(loci_stream *s, const void *from, uint64_t bytes
     struct head h, own;
 
     if (!from || bytes < sizeof h)
-        return loci_fail(err, LOCI_E_STATE, "%llu bytes are too few for the state of a stream", (unsigned long long)bytes);
+        return loci_fail(err, LOCI_E_STATE, "%llu bytes are too few for the state of a stream",
+                         (unsigned long long)bytes);
     memcpy(&h, from, sizeof h);
     LOCI_TRY(check_head(&h, s, bytes, err));
     LOCI_TRY(loci_pass_new(&plan, s->model, 1, s->piece, 1, 1, h.capacity, 0, err));
@@ -121,7 +125,8 @@ loci_status loci_stream_restore(loci_stream *s, const void *from, uint64_t bytes
     }
     if (h.capacity != s->pass->session.capacity)
         LOCI_TRY(loci_stream_replan(s, h.capacity, false, err));
-    if (h.bytes && cx->device_class->up(cx->device_module, NULL, s->pass->state_in, (const char *)from + sizeof h, h.bytes)) {
+    if (h.bytes &&
+        cx->device_class->up(cx->device_module, NULL, s->pass->state_in, (const char *)from + sizeof h, h.bytes)) {
         status = loci_fail(err, LOCI_E_DEVICE, "the state of a stream could not be copied to the device");
         goto out;
     }

@@ -5,9 +5,9 @@
  *     embed TEXT [STEPS]
  *
  *  (1) Settings are INI text, here a literal; loci_settings_file reads one from a file.
- *  (2) loci_engine_step does what a step of `loci train` does, to the bit, so the loop is ours and the numbers are theirs.
- *  (3) A stream remembers the text it was fed. Its clone goes another way from the same place.
- *  (4) The saved folder is a checkpoint like any other: `loci eval runs/embed`, `loci generate runs/embed`.
+ *  (2) loci_engine_step does what a step of `loci train` does, to the bit, so the loop is ours and the numbers are
+ * theirs. (3) A stream remembers the text it was fed. Its clone goes another way from the same place. (4) The saved
+ * folder is a checkpoint like any other: `loci eval runs/embed`, `loci generate runs/embed`.
  */
 #include <loci/loci.h>
 #include <stdio.h>

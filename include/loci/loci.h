@@ -11,11 +11,11 @@
  *
  *  (1) Errors. A function that can fail returns a loci_status and fills the loci_error it was given (NULL is allowed):
  *      one line that names the value, the limit and what to change. A failed call of a constructor leaves NULL.
- *  (2) Ownership. Whoever opens closes; close and free accept NULL. `const` arguments and strings are lent for the call.
- *      Tensors that come back are views: they own nothing, and each function says how long they live.
- *  (3) Threads. Handles have no locks. An engine with its streams, and a loci_settings, are used by one thread at a time;
- *      different engines are independent. An engine computes with run.threads threads of its own, and the numbers do not
- *      depend on how many they are.
+ *  (2) Ownership. Whoever opens closes; close and free accept NULL. `const` arguments and strings are lent for the
+ *      call. Tensors that come back are views: they own nothing, and each function says how long they live.
+ *  (3) Threads. Handles have no locks. An engine with its streams, and a loci_settings, are used by one thread at a
+ *      time; different engines are independent. An engine computes with run.threads threads of its own, and the numbers
+ *      do not depend on how many they are.
  *  (4) Options and results begin with struct_size, sizeof the struct as the caller was compiled. NULL options, and
  *      members of 0, are the defaults. Structs are appended to, never changed.
  *  (5) Tokens are int32, 0 to vocab - 1; with vocab = 256 they are bytes. A loci_tensor is a DLTensor, byte for byte.
@@ -43,8 +43,8 @@ typedef struct loci_conf loci_settings;
 
 loci_status loci_settings_new(loci_settings **out, loci_error *err);
 void loci_settings_free(loci_settings *s);
-/* The config that a checkpoint, or the newest of a run folder, was made with: the weakest layer, so say it first. Sections
- * that say where plugins lie are left out: a checkpoint may name a plugin, never its place. */
+/* The config that a checkpoint, or the newest of a run folder, was made with: the weakest layer, so say it first.
+ * Sections that say where plugins lie are left out: a checkpoint may name a plugin, never its place. */
 loci_status loci_settings_checkpoint(loci_settings *s, const char *folder, loci_error *err);
 loci_status loci_settings_file(loci_settings *s, const char *path, loci_error *err);
 /* INI text of n bytes. `name` stands in messages; its folder is what relative paths are relative to. */
@@ -53,8 +53,8 @@ loci_status loci_settings_text(loci_settings *s, const char *name, const char *t
 loci_status loci_settings_set(loci_settings *s, const char *assignment, loci_error *err);
 /* What LOCI_SET in the environment says, as the command does. */
 loci_status loci_settings_environment(loci_settings *s, loci_error *err);
-/* The value of "section.key" that holds, default or not, as text that lives as long as the settings. Sections of plugins
- * ("memory.titans") are known to an engine's settings only: loci_engine_get. */
+/* The value of "section.key" that holds, default or not, as text that lives as long as the settings. Sections of
+ * plugins ("memory.titans") are known to an engine's settings only: loci_engine_get. */
 loci_status loci_settings_get(const loci_settings *s, const char *key, const char **out, loci_error *err);
 
 /* ---- a run: training as the command does it --------------------------------------------------------------------- */
@@ -104,10 +104,10 @@ typedef struct loci_engine loci_engine;
 
 typedef struct loci_engine_options {
     uint32_t struct_size, reserved0;
-    uint64_t flags;          /* LOCI_ENGINE_*                                                                          */
-    const char *checkpoint;  /* a checkpoint or run folder to take the weights from, with TRAIN the moments, the number
-                                of steps and a carried state as well. NULL: initial weights by run.seed                */
-    const char *plugin_path; /* folders searched for plugins first, separated by colons, or NULL                       */
+    uint64_t flags;          /* LOCI_ENGINE_*                                                                        */
+    const char *checkpoint;  /* a checkpoint or run folder to take the weights from, with TRAIN also the moments, the
+                                number of steps and a carried state. NULL: initial weights by run.seed               */
+    const char *plugin_path; /* folders searched for plugins first, separated by colons, or NULL                     */
 } loci_engine_options;
 
 typedef struct loci_engine_facts {
@@ -120,8 +120,8 @@ typedef struct loci_engine_facts {
     int32_t causal, streams; /* 1: no logit depends on a later token; loci_stream_open can work with it  */
 } loci_engine_facts;
 
-/* The settings are copied; NULL: those of the checkpoint. Memory: the weights, with TRAIN four times that; room for calls
- * is planned at the first one. */
+/* The settings are copied; NULL: those of the checkpoint. Memory: the weights, with TRAIN four times that; room for
+ * calls is planned at the first one. */
 loci_status loci_engine_open(loci_engine **out, const loci_settings *s, const loci_engine_options *o, loci_error *err);
 /* Its streams are closed before. */
 void loci_engine_close(loci_engine *e);
@@ -129,8 +129,8 @@ void loci_engine_describe(const loci_engine *e, loci_engine_facts *out); /* set 
 /* As loci_settings_get; the text lives as long as the engine. */
 loci_status loci_engine_get(const loci_engine *e, const char *key, const char **out, loci_error *err);
 
-/* Sequences to learn from or to judge by: tokens and targets are [rows, seq], contiguous; target -1: none. Each row is a
- * document from its beginning. */
+/* Sequences to learn from or to judge by: tokens and targets are [rows, seq], contiguous; target -1: none. Each row is
+ * a document from its beginning. */
 typedef struct loci_examples {
     uint32_t struct_size, reserved0;
     int64_t rows, seq;
@@ -144,30 +144,30 @@ typedef struct loci_measure {
     double grad_norm, lr;        /* of the step, before clipping; NaN from an evaluation                   */
 } loci_measure;
 
-/* One optimiser step, of learning rate, clipping and weight decay as [train] says for this step (from train.steps on, as
- * for the last): on one micro-batch of
- * examples, or with NULL on what the data of the config give for this step, train.accumulate micro-batches: the steps of
- * a run, bit for bit. A loss or gradient that is not finite is LOCI_E_NUMERIC and leaves the weights as they were. New
- * sizes of examples are planned anew: keep to one. out may be NULL. */
+/* One optimiser step, of learning rate, clipping and weight decay as [train] says for this step (from train.steps on,
+ * as for the last): on one micro-batch of examples, or with NULL on what the data of the config give for this step,
+ * train.accumulate micro-batches: the steps of a run, bit for bit. A loss or gradient that is not finite is
+ * LOCI_E_NUMERIC and leaves the weights as they were. New sizes of examples are planned anew: keep to one. out may be
+ * NULL. */
 loci_status loci_engine_step(loci_engine *e, const loci_examples *x, loci_measure *out, loci_error *err);
 /* The mean loss of examples, or with NULL over the validation data of the config, as `loci eval`. Changes nothing. */
 loci_status loci_engine_evaluate(loci_engine *e, const loci_examples *x, loci_measure *out, loci_error *err);
 
-/* Weight i of 0 .. facts.weights - 1, in the order of the model. The view is of the weights themselves, on the engine's
- * device: what is written through it, between calls, counts from the next call on. It lives as long as the engine. grad
- * (NULL: not wanted) likewise shows the gradient that the last step left; its data are NULL without TRAIN. LOCI_E_ARG when
- * there is no such weight. */
+/* Weight i of 0 .. facts.weights - 1, in the order of the model. The view is of the weights themselves, on the
+ * engine's device: what is written through it, between calls, counts from the next call on. It lives as long as the
+ * engine. grad (NULL: not wanted) likewise shows the gradient that the last step left; its data are NULL without
+ * TRAIN. LOCI_E_ARG when there is no such weight. */
 loci_status loci_engine_weight(loci_engine *e, int32_t i, const char **name, const loci_tensor **value,
                                const loci_tensor **grad, loci_error *err);
 /* The same by name, "layer.0.mixer.q.weight". */
 loci_status loci_engine_weight_named(loci_engine *e, const char *name, const loci_tensor **value,
                                      const loci_tensor **grad, loci_error *err);
 
-/* Write dir/checkpoints/STEP, whole or not at all; of the steps before it train.keep stay. path (NULL: not wanted) gets the
- * folder. Needs TRAIN, since a checkpoint holds the moments. */
+/* Write dir/checkpoints/STEP, whole or not at all; of the steps before it train.keep stay. path (NULL: not wanted)
+ * gets the folder. Needs TRAIN, since a checkpoint holds the moments. */
 loci_status loci_engine_save(loci_engine *e, const char *dir, char *path, size_t n, loci_error *err);
 
-/* ---- streams ------------------------------------------------------------------------------------------------------ */
+/* ---- streams ---------------------------------------------------------------------------------------------------- */
 
 /* What a model remembers of one text that comes token by token. However the tokens are cut into calls, the logits are
  * those of the whole text at once, to rounding. Memory: what is recurrent or attends through a window is of fixed size;
@@ -184,9 +184,9 @@ typedef struct loci_stream_options {
  * streaming. Weights that change later change what a stream computes next, not what it remembers. */
 loci_status loci_stream_open(loci_stream **out, loci_engine *e, const loci_stream_options *o, loci_error *err);
 void loci_stream_close(loci_stream *s);
-/* n of 1 to piece_tok tokens. logits (NULL: not wanted) views [n, vocab] in host memory, row i the scores of what follows
- * token i, until the next call with this stream. LOCI_E_ARG (a token out of range), LOCI_E_STATE (most_tok) and
- * LOCI_E_NOMEM leave the stream as it was; after anything else reset or restore it. */
+/* n of 1 to piece_tok tokens. logits (NULL: not wanted) views [n, vocab] in host memory, row i the scores of what
+ * follows token i, until the next call with this stream. LOCI_E_ARG (a token out of range), LOCI_E_STATE (most_tok)
+ * and LOCI_E_NOMEM leave the stream as it was; after anything else reset or restore it. */
 loci_status loci_stream_feed(loci_stream *s, const int32_t *tokens, int64_t n, const loci_tensor **logits,
                              loci_error *err);
 /* Any number of tokens from 1 on, piece by piece; logits views [1, vocab], what follows the last one. */
@@ -197,16 +197,16 @@ int64_t loci_stream_tokens(const loci_stream *s); /* fed since the beginning */
 void loci_stream_reset(loci_stream *s);
 /* A second stream in the same state, independent from now on. */
 loci_status loci_stream_clone(loci_stream **out, const loci_stream *s, loci_error *err);
-/* The state as bytes, and back, also in another process with the same model and weights; a state of another model, other
- * piece_tok or another machine's byte order is LOCI_E_STATE. bytes: exactly loci_stream_size now. */
+/* The state as bytes, and back, also in another process with the same model and weights; a state of another model,
+ * other piece_tok or another machine's byte order is LOCI_E_STATE. bytes: exactly loci_stream_size now. */
 uint64_t loci_stream_size(const loci_stream *s);
 loci_status loci_stream_save(const loci_stream *s, void *to, uint64_t bytes, loci_error *err);
 loci_status loci_stream_restore(loci_stream *s, const void *from, uint64_t bytes, loci_error *err);
 
-/* ---- sampling ------------------------------------------------------------------------------------------------------- */
+/* ---- sampling --------------------------------------------------------------------------------------------------- */
 
-/* p_i = exp(l_i / temperature) / sum, over the top_k largest, of them the fewest whose p reach top_p together. Equal logits
- * keep the order of their numbers. */
+/* p_i = exp(l_i / temperature) / sum, over the top_k largest, of them the fewest whose p reach top_p together. Equal
+ * logits keep the order of their numbers. */
 typedef struct loci_sampling {
     uint32_t struct_size;
     int32_t top_k;      /* 0: all                                             */
@@ -215,9 +215,10 @@ typedef struct loci_sampling {
     uint64_t seed;
 } loci_sampling;
 
-/* Draw a token from logits [vocab] or the last row of [n, vocab], f32 or f64, in host memory. The number that decides is
- * Philox keyed by the seed at `position` (loci_stream_tokens is a good one), so a text follows from seed and prompt.
- * LOCI_E_NUMERIC when a logit is NaN or infinity, or all are -infinity. how NULL: temperature 1. [any thread] */
+/* Draw a token from logits [vocab] or the last row of [n, vocab], f32 or f64, in host memory. The number that decides
+ * is Philox keyed by the seed at `position` (loci_stream_tokens is a good one), so a text follows from seed and
+ * prompt. LOCI_E_NUMERIC when a logit is NaN or infinity, or all are -infinity. how NULL: temperature 1.
+ * [any thread] */
 loci_status loci_draw(int32_t *token, const loci_tensor *logits, const loci_sampling *how, uint64_t position,
                       loci_error *err);
 

@@ -116,7 +116,8 @@ the_structs_of_python_are_those_of_the_header() {
     as_installed $python layout.py
     exits 0
     cp out layout.c
-    installed $LOCI_TEST_CC -o layout layout.c $(installed pkg-config --cflags loci) || bad 'layout.c does not compile'
+    flags=$(installed pkg-config --cflags loci)
+    installed $LOCI_TEST_CC -o layout layout.c $flags || bad 'layout.c does not compile'
     ./layout >got
     [ "$(wc -l <want)" -ge 60 ] || bad "only $(wc -l <want) lines"
     diff want got >difference || bad "$(head -n 5 difference)"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # loci generate: what decides an answer, what comes out byte for byte, how a terminal is treated, what is refused.
-# shellcheck disable=SC2016,SC2317 # messages hold backquotes; facts are called by their names
+# shellcheck disable=SC2016,SC2086,SC2317 # messages hold backquotes; lists are words; facts are called by their names
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -31,7 +31,7 @@ on_terminal() { # PIPED INPUT: as typed; what the terminal showed goes to ./scre
     sanitized
 }
 
-# ---- what decides an answer ---------------------------------------------------------------------------------------------
+# ---- what decides an answer -----------------------------------------------------------------------------------------
 
 seed_and_prompt_decide() {
     a_run mag
@@ -66,15 +66,15 @@ temperature_0_is_the_likeliest_whatever_the_seed() {
 
 # The prompt is fed in pieces of data.seq_tok, 16 here; where they end makes no difference, nor does feeding it by tokens.
 the_cuts_of_the_prompt_make_no_difference() {
-    local k
+    local k n prompt='the old king sees the tree, and the bird is small. 7. the green'
     for k in mac mag mal lmm plain; do
         rm -rf r
         a_run $k
-        loci generate r --tokens 40 --prompt 'the old king sees the tree, and the bird is small. 7. the green'
+        loci generate r --tokens 40 --prompt "$prompt"
         exits 0
         cp out whole
         for n in 1 7 64; do
-            loci generate r --tokens 40 --set data.seq_tok=$n --prompt 'the old king sees the tree, and the bird is small. 7. the green'
+            loci generate r --tokens 40 --prompt "$prompt" --set data.seq_tok=$n
             exits 0
             same whole out
         done
@@ -96,7 +96,7 @@ a_pipe_is_a_prompt() {
     same want rest
 }
 
-# ---- what comes out -------------------------------------------------------------------------------------------------------
+# ---- what comes out -------------------------------------------------------------------------------------------------
 
 bytes_come_out_raw_and_escaped_in_json() {
     local text
@@ -169,7 +169,7 @@ ids_go_in_and_out() {
     says 'token 1 is 256'
 }
 
-# ---- settings and refusals ------------------------------------------------------------------------------------------------
+# ---- settings and refusals ------------------------------------------------------------------------------------------
 
 the_checkpoints_config_is_the_base() {
     a_run mag
@@ -237,7 +237,7 @@ an_interrupt_ends_with_its_own_code() {
     holds 'what was said is there' "$(wc -c <out) > 0"
 }
 
-# ---- a terminal -------------------------------------------------------------------------------------------------------------
+# ---- a terminal -----------------------------------------------------------------------------------------------------
 
 has_script() {
     command -v script >/dev/null || skip '`script` is not installed: no terminal can be had'

@@ -7,6 +7,7 @@
 #include "core/tensor/file.h"
 #include "tests/ck.h"
 #include <loci/loci.h>
+#include <pthread.h>
 #include <unistd.h>
 
 static loci_error ck_err = LOCI_ERROR_INIT;
@@ -84,7 +85,7 @@ static bool same_weights(loci_engine *a, loci_engine *b)
     return same;
 }
 
-/* ---- settings -------------------------------------------------------------------------------------------------------- */
+/* ---- settings --------------------------------------------------------------------------------------------------- */
 
 static void settings__are_laid_over_each_other_and_read_back(void)
 {
@@ -115,7 +116,7 @@ static void settings__are_laid_over_each_other_and_read_back(void)
     end();
 }
 
-/* ---- runs and steps ---------------------------------------------------------------------------------------------------- */
+/* ---- runs and steps --------------------------------------------------------------------------------------------- */
 
 struct heard {
     int steps, evals, saves;
@@ -209,7 +210,8 @@ static void run__stops_saves_and_is_resumed(void)
     CK_TRUE(train(&r, "", one, &h, 0) == LOCI_E_STOPPED && r.step == 2 && r.checkpoint[0], "%s", ck_err.msg);
     loci_error_clear(&ck_err);
     h = (struct heard){0};
-    CK_TRUE(train(&r, "", one, &h, 0) != LOCI_OK && strstr(ck_err.msg, "--resume"), "a run is written over: %s", ck_err.msg);
+    CK_TRUE(train(&r, "", one, &h, 0) != LOCI_OK && strstr(ck_err.msg, "--resume"), "a run is written over: %s",
+            ck_err.msg);
     loci_error_clear(&ck_err);
     CK_OK(train(&r, "", one, &h, LOCI_TRAINING_RESUME));
     CK_TRUE(h.steps == 2, "%d steps after the stop", h.steps);
@@ -235,7 +237,7 @@ static void run__without_a_folder_is_refused(void)
     end();
 }
 
-/* ---- examples ---------------------------------------------------------------------------------------------------------- */
+/* ---- examples --------------------------------------------------------------------------------------------------- */
 
 static void examples__are_learned_and_judged(void)
 {
@@ -257,12 +259,13 @@ static void examples__are_learned_and_judged(void)
         CK_OK(loci_engine_step(e, &x, &step, &ck_err));
     CK_TRUE(step.tokens == 24 && before.tokens == 24 && step.step == 40, "%lld tokens", (long long)step.tokens);
     CK_OK(loci_engine_evaluate(e, &x, &after, &ck_err));
-    CK_TRUE(before.loss_nats > 5 && after.loss_nats < before.loss_nats - 1, "the loss went from %g to %g", before.loss_nats,
-            after.loss_nats);
+    CK_TRUE(before.loss_nats > 5 && after.loss_nats < before.loss_nats - 1, "the loss went from %g to %g",
+            before.loss_nats, after.loss_nats);
     x.rows = 2; /* other sizes are planned anew */
     CK_OK(loci_engine_step(e, &x, &step, &ck_err));
     CK_TRUE(step.tokens == 16, "%lld tokens", (long long)step.tokens);
-    CK_TRUE(loci_engine_step(e, NULL, NULL, &ck_err) == LOCI_E_DATA, "data that nobody named are found: %s", ck_err.msg);
+    CK_TRUE(loci_engine_step(e, NULL, NULL, &ck_err) == LOCI_E_DATA, "data that nobody named are found: %s",
+            ck_err.msg);
     loci_engine_close(e);
     end();
 }
@@ -270,8 +273,8 @@ static void examples__are_learned_and_judged(void)
 static void refuses(loci_engine *e, const loci_examples *x, const char *why)
 {
     loci_error_clear(&ck_err);
-    CK_TRUE(loci_engine_step(e, x, NULL, &ck_err) == LOCI_E_ARG && strstr(ck_err.msg, why), "wanted `%s`, got `%s`", why,
-            ck_err.msg);
+    CK_TRUE(loci_engine_step(e, x, NULL, &ck_err) == LOCI_E_ARG && strstr(ck_err.msg, why), "wanted `%s`, got `%s`",
+            why, ck_err.msg);
 }
 
 static void examples__that_are_wrong_are_refused(void)
@@ -302,7 +305,8 @@ static void examples__that_are_wrong_are_refused(void)
     loci_engine_close(e);
     CK_OK(open_engine(&e, "", 0, NULL));
     loci_error_clear(&ck_err);
-    CK_TRUE(loci_engine_step(e, NULL, NULL, &ck_err) == LOCI_E_ARG && strstr(ck_err.msg, "LOCI_ENGINE_TRAIN"), "%s", ck_err.msg);
+    CK_TRUE(loci_engine_step(e, NULL, NULL, &ck_err) == LOCI_E_ARG && strstr(ck_err.msg, "LOCI_ENGINE_TRAIN"), "%s",
+            ck_err.msg);
     loci_error_clear(&ck_err);
     CK_TRUE(loci_engine_save(e, folder, NULL, 0, &ck_err) == LOCI_E_ARG, "moments that are not there are saved");
     loci_engine_close(e);
@@ -322,13 +326,14 @@ static void step__that_is_not_finite_changes_nothing(void)
     CK_OK(loci_engine_weight_named(e, "norm.weight", &w, NULL, &ck_err));
     ((float *)loci_ptr(w))[3] = NAN;
     memcpy(was, loci_ptr(w), sizeof was);
-    CK_TRUE(loci_engine_step(e, &x, NULL, &ck_err) == LOCI_E_NUMERIC && strstr(ck_err.msg, "norm.weight"), "%s", ck_err.msg);
+    CK_TRUE(loci_engine_step(e, &x, NULL, &ck_err) == LOCI_E_NUMERIC && strstr(ck_err.msg, "norm.weight"), "%s",
+            ck_err.msg);
     CK_TRUE(!memcmp(was, loci_ptr(w), sizeof was), "the weights were changed");
     loci_engine_close(e);
     end();
 }
 
-/* ---- weights and engines ------------------------------------------------------------------------------------------------ */
+/* ---- weights and engines ---------------------------------------------------------------------------------------- */
 
 static void weight__views_are_the_weights(void)
 {
@@ -354,8 +359,9 @@ static void weight__views_are_the_weights(void)
     CK_TRUE(!strcmp(value, "exact"), "memory.titans.mode is %s", value);
     CK_TRUE(loci_engine_weight(e, f.weights, NULL, NULL, NULL, &ck_err) == LOCI_E_ARG, "one weight too many");
     loci_error_clear(&ck_err);
-    CK_TRUE(loci_engine_weight_named(e, "nothing", NULL, NULL, &ck_err) == LOCI_E_ARG && strstr(ck_err.msg, "`nothing`"), "%s",
-            ck_err.msg);
+    CK_TRUE(loci_engine_weight_named(e, "nothing", NULL, NULL, &ck_err) == LOCI_E_ARG &&
+                strstr(ck_err.msg, "`nothing`"),
+            "%s", ck_err.msg);
     loci_error_clear(&ck_err);
     /* A norm of zero silences the head: what is written counts at the next call. */
     CK_OK(loci_stream_open(&s, e, NULL, &ck_err));
@@ -393,8 +399,9 @@ static void engine__opens_a_checkpoint_without_settings(void)
     CK_TRUE(open_engine(&e, "[model]\ndim = 32\n", 0, path) == LOCI_E_CHECKPOINT && !e, "weights of another width: %s",
             ck_err.msg);
     loci_error_clear(&ck_err);
-    CK_TRUE(open_engine(&e, "[memory]\nbackend = nosuch\n", 0, NULL) == LOCI_E_PLUGIN && !e && strstr(ck_err.msg, "nosuch"), "%s",
-            ck_err.msg);
+    CK_TRUE(open_engine(&e, "[memory]\nbackend = nosuch\n", 0, NULL) == LOCI_E_PLUGIN && !e &&
+                strstr(ck_err.msg, "nosuch"),
+            "%s", ck_err.msg);
     loci_error_clear(&ck_err);
     end();
 }
@@ -405,8 +412,10 @@ static void struct__of_an_older_caller_is_neither_read_nor_written_further(void)
         loci_engine_facts f;
         char after[8];
     } old;
-    loci_engine_options o = {.struct_size = offsetof(loci_engine_options, checkpoint), .flags = LOCI_ENGINE_TRAIN,
-                             .checkpoint = "/nowhere", .plugin_path = "/nowhere"};
+    loci_engine_options o = {.struct_size = offsetof(loci_engine_options, checkpoint),
+                             .flags = LOCI_ENGINE_TRAIN,
+                             .checkpoint = "/nowhere",
+                             .plugin_path = "/nowhere"};
     loci_settings *s = NULL;
     loci_engine *e = NULL;
 
@@ -418,10 +427,51 @@ static void struct__of_an_older_caller_is_neither_read_nor_written_further(void)
     memset(&old, 0x5A, sizeof old);
     old.f.struct_size = offsetof(loci_engine_facts, dim);
     loci_engine_describe(e, &old.f);
-    CK_TRUE(old.f.layers == 1 && old.f.dim == INT64_C(0x5A5A5A5A5A5A5A5A), "dim is %llx", (unsigned long long)old.f.dim);
+    CK_TRUE(old.f.layers == 1 && old.f.dim == INT64_C(0x5A5A5A5A5A5A5A5A), "dim is %llx",
+            (unsigned long long)old.f.dim);
     CK_TRUE(old.f.struct_size == offsetof(loci_engine_facts, dim), "struct_size was changed");
     loci_engine_close(e);
     loci_settings_free(s);
+    end();
+}
+
+struct worker {
+    loci_engine *e;
+    loci_status status;
+    double loss;
+};
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+    loci_error err = LOCI_ERROR_INIT;
+    loci_measure m = {.struct_size = sizeof m};
+
+    for (int i = 0; i < 30 && w->status == LOCI_OK; i++)
+        w->status = loci_engine_step(w->e, NULL, &m, &err);
+    w->loss = m.loss_nats;
+    return NULL;
+}
+
+static void engines__in_two_threads_do_not_disturb_each_other(void)
+{
+    struct worker w[3] = {{0}};
+    pthread_t thread[2];
+
+    CK_OK(begin());
+    for (int i = 0; i < 3; i++)
+        CK_OK(open_engine(&w[i].e, "[run]\nthreads = 2\n", LOCI_ENGINE_TRAIN, NULL));
+    for (int i = 0; i < 2; i++)
+        CK_TRUE(pthread_create(&thread[i], NULL, work, &w[i]) == 0, "no thread");
+    for (int i = 0; i < 2; i++)
+        pthread_join(thread[i], NULL);
+    work(&w[2]);
+    for (int i = 0; i < 3; i++)
+        CK_TRUE(w[i].status == LOCI_OK && w[i].loss == w[2].loss, "engine %d: status %d, loss %.17g, alone %.17g", i,
+                w[i].status, w[i].loss, w[2].loss);
+    CK_TRUE(same_weights(w[0].e, w[1].e) && same_weights(w[0].e, w[2].e), "other weights");
+    for (int i = 0; i < 3; i++)
+        loci_engine_close(w[i].e);
     end();
 }
 
@@ -440,6 +490,8 @@ static loci_status everything(void)
     LOCI_TRY(open_engine(&e, "[mixer.mha]\nwindow_tok = 0\n", LOCI_ENGINE_TRAIN, NULL));
     LOCI_TRY(loci_engine_step(e, &x, NULL, &ck_err));
     LOCI_TRY(loci_engine_evaluate(e, &x, NULL, &ck_err));
+    LOCI_TRY(loci_engine_step(e, NULL, NULL, &ck_err));
+    LOCI_TRY(loci_engine_evaluate(e, NULL, NULL, &ck_err));
     LOCI_TRY(loci_stream_open(&s, e, &o, &ck_err));
     LOCI_TRY(loci_stream_prefill(s, tokens, 8, &logits, &ck_err));
     LOCI_TRY(loci_stream_clone(&twin, s, &ck_err));
@@ -500,10 +552,13 @@ static void messages__go_where_they_are_sent(void)
 }
 
 #define TESTS(X) \
-    X(settings__are_laid_over_each_other_and_read_back) X(step__on_the_configs_data_is_that_of_a_run) \
+    X(settings__are_laid_over_each_other_and_read_back) \
+    X(step__on_the_configs_data_is_that_of_a_run) \
     X(step__carries_state_as_a_run_does) X(run__stops_saves_and_is_resumed) X(run__without_a_folder_is_refused) \
-    X(examples__are_learned_and_judged) X(examples__that_are_wrong_are_refused) \
-    X(step__that_is_not_finite_changes_nothing) X(weight__views_are_the_weights) \
-    X(engine__opens_a_checkpoint_without_settings) X(struct__of_an_older_caller_is_neither_read_nor_written_further) \
-    X(memory__that_ends_is_said_and_nothing_is_lost) X(messages__go_where_they_are_sent)
+        X(examples__are_learned_and_judged) X(examples__that_are_wrong_are_refused) \
+            X(step__that_is_not_finite_changes_nothing) X(weight__views_are_the_weights) \
+                X(engine__opens_a_checkpoint_without_settings) \
+                    X(struct__of_an_older_caller_is_neither_read_nor_written_further) \
+                        X(engines__in_two_threads_do_not_disturb_each_other) \
+                            X(memory__that_ends_is_said_and_nothing_is_lost) X(messages__go_where_they_are_sent)
 CK_MAIN("api", TESTS)

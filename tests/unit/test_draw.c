@@ -142,7 +142,7 @@ static void draw__refuses_what_is_no_number(void)
 static void draw__refuses_options_out_of_range(void)
 {
     const double l[] = {0, 1};
-    const loci_sampling wrong[] = {sampling(-1, 0, 0, 1), sampling(NAN, 0, 0, 1),    sampling(INFINITY, 0, 0, 1),
+    const loci_sampling wrong[] = {sampling(-1, 0, 0, 1), sampling(NAN, 0, 0, 1),  sampling(INFINITY, 0, 0, 1),
                                    sampling(1, -1, 0, 1), sampling(1, 0, -0.1, 1), sampling(1, 0, 1.5, 1),
                                    sampling(1, 0, NAN, 1)};
     loci_view v;
@@ -184,8 +184,9 @@ static void draw__reads_the_last_row_and_float32(void)
 }
 
 #define TESTS(X) \
-    X(draw__follows_the_softmax_at_several_temperatures) X(draw__keeps_the_top_k_and_renormalises) \
-    X(draw__keeps_the_fewest_that_reach_top_p) X(draw__breaks_ties_by_number) X(draw__never_gives_what_has_no_chance) \
-    X(draw__refuses_what_is_no_number) X(draw__refuses_options_out_of_range) X(draw__follows_from_seed_and_position) \
-    X(draw__reads_the_last_row_and_float32)
+    X(draw__follows_the_softmax_at_several_temperatures) \
+    X(draw__keeps_the_top_k_and_renormalises) X(draw__keeps_the_fewest_that_reach_top_p) \
+        X(draw__breaks_ties_by_number) X(draw__never_gives_what_has_no_chance) X(draw__refuses_what_is_no_number) \
+            X(draw__refuses_options_out_of_range) X(draw__follows_from_seed_and_position) \
+                X(draw__reads_the_last_row_and_float32)
 CK_MAIN("draw", TESTS)

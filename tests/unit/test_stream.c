@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Streaming = batch, through the public header, for whatever is installed: every composition with every mixer and memory
- * that it takes, and every choice of their keys. Then what a stream is beyond its numbers: growth, copies, bytes, memory.
+ * Streaming = batch, through the public header, for whatever is installed: every composition with every mixer and
+ * memory that it takes, and every choice of their keys. Then what a stream is beyond its numbers: growth, copies,
+ * bytes, memory.
  *
  * Models are float64 and small, and every weight is moved off its initial value, so that no gate, bias or initial state
  * is hidden by a zero. The batch is one feed of all tokens, whose mean loss must be that of an evaluation.
@@ -19,8 +20,9 @@ static loci_error ck_err = LOCI_ERROR_INIT;
 #define VOCAB 11
 #define SAME 1e-10
 
-static const char base[] = "[run]\ndtype = f64\nthreads = 1\n[model]\nlayers = 2\ndim = 16\nvocab = 11\ninit_std = 0.3\n"
-                           "[mixer.mha]\nheads = 2\nwindow_tok = 7\n[memory]\nheads = 2\nconv = 3\n";
+static const char base[] =
+    "[run]\ndtype = f64\nthreads = 1\n[model]\nlayers = 2\ndim = 16\nvocab = 11\ninit_std = 0.3\n"
+    "[mixer.mha]\nheads = 2\nwindow_tok = 7\n[memory]\nheads = 2\nconv = 3\n";
 
 static int32_t text[T];
 
@@ -31,7 +33,7 @@ static void fill_text(void)
         text[i] = (int32_t)(ck_bits() % VOCAB);
 }
 
-/* ---- engines -------------------------------------------------------------------------------------------------------- */
+/* ---- engines ---------------------------------------------------------------------------------------------------- */
 
 static loci_status open_engine(loci_engine **e, const char *what)
 {
@@ -101,7 +103,7 @@ static double loss_of(const double *logits, const int32_t *targets)
     return total / T;
 }
 
-/* ---- streaming = batch ---------------------------------------------------------------------------------------------- */
+/* ---- streaming = batch ------------------------------------------------------------------------------------------ */
 
 enum verdict { HOLDS, REFUSED, BROKEN };
 
@@ -157,7 +159,7 @@ static enum verdict check(const char *what)
     return CU_get_number_of_failures() == failures ? HOLDS : BROKEN;
 }
 
-/* ---- what is installed ------------------------------------------------------------------------------------------------ */
+/* ---- what is installed ------------------------------------------------------------------------------------------ */
 
 #define MOST 64
 
@@ -221,8 +223,8 @@ static void count(struct tally *t, enum verdict v, const char *what)
 
 static void compose_text(char *out, size_t n, const char *compose, const char *mixer, const char *memory)
 {
-    snprintf(out, n, "# %s with %s and %s\n[compose]\nbackend = %s\n[mixer]\nbackend = %s\n[memory]\nbackend = %s\n", compose,
-             mixer, memory, compose, mixer, memory);
+    snprintf(out, n, "# %s with %s and %s\n[compose]\nbackend = %s\n[mixer]\nbackend = %s\n[memory]\nbackend = %s\n",
+             compose, mixer, memory, compose, mixer, memory);
 }
 
 static void stream__every_combination_that_is_installed_equals_its_batch(void)
@@ -236,7 +238,8 @@ static void stream__every_combination_that_is_installed_equals_its_batch(void)
     CK_OK(list_classes(&in));
     for (int c = 0; c < in.n_compose; c++) {
         struct tally t = {0};
-        int mixers = wants(in.compose[c], "mixer") ? in.n_mixer : 1, memories = wants(in.compose[c], "memory") ? in.n_memory : 1;
+        int mixers = wants(in.compose[c], "mixer") ? in.n_mixer : 1,
+            memories = wants(in.compose[c], "memory") ? in.n_memory : 1;
         for (int x = 0; x < mixers; x++)
             for (int y = 0; y < memories; y++) {
                 enum verdict v;
@@ -253,13 +256,14 @@ static void stream__every_combination_that_is_installed_equals_its_batch(void)
         all.broken += t.broken;
     }
     for (int i = 0; i < in.n_mixer; i++)
-        CK_TRUE(of_mixer[i] > 0 || !(in.mixer[i]->caps & LOCI_CAP_STREAMING), "mixer/%s streams nowhere", in.mixer[i]->id);
+        CK_TRUE(of_mixer[i] > 0 || !(in.mixer[i]->caps & LOCI_CAP_STREAMING), "mixer/%s streams nowhere",
+                in.mixer[i]->id);
     for (int i = 0; i < in.n_memory; i++)
         CK_TRUE(of_memory[i] > 0 || !(in.memory[i]->caps & LOCI_CAP_STREAMING), "memory/%s streams nowhere",
                 in.memory[i]->id);
     CK_TRUE(in.n_compose >= 5 && in.n_mixer >= 1 && in.n_memory >= 2, "the list is too short to mean anything");
-    printf("\n    %d combinations of %d compositions, %d mixers, %d memories hold, %d refused ", all.holds, in.n_compose,
-           in.n_mixer, in.n_memory, all.refused);
+    printf("\n    %d combinations of %d compositions, %d mixers, %d memories hold, %d refused ", all.holds,
+           in.n_compose, in.n_mixer, in.n_memory, all.refused);
     forget_classes(&in);
 }
 
@@ -272,8 +276,8 @@ static void check_choices(struct tally *t, const loci_class *c, const char *kind
         for (const char *at = choices; *at;) {
             size_t n = strcspn(at, "|");
             char one[1024];
-            snprintf(one, sizeof one, "# %s/%s: %s = %.*s\n%s[%s.%s]\n%s = %.*s\n", kind, c->id, key->name, (int)n, at, what,
-                     kind, c->id, key->name, (int)n, at);
+            snprintf(one, sizeof one, "# %s/%s: %s = %.*s\n%s[%s.%s]\n%s = %.*s\n", kind, c->id, key->name, (int)n, at,
+                     what, kind, c->id, key->name, (int)n, at);
             if (strlen(key->def) != n || strncmp(key->def, at, n) != 0)
                 count(t, check(one), one);
             at += n + (at[n] == '|');
@@ -306,7 +310,7 @@ static void stream__every_choice_of_every_key_equals_its_batch(void)
     forget_classes(&in);
 }
 
-/* ---- life of a stream ------------------------------------------------------------------------------------------------- */
+/* ---- life of a stream ------------------------------------------------------------------------------------------- */
 
 static const char mag[] = "[compose]\nbackend = mag\n[memory]\nbackend = titans\n[memory.titans]\nchunk = 5\n";
 static const char unlimited[] = "[compose]\nbackend = plain\n[mixer.mha]\nwindow_tok = 0\n";
@@ -335,8 +339,9 @@ static void stream__grows_where_attention_has_no_window(void)
 
 static void stream__clones_and_saved_states_go_on_with_the_same_bits(void)
 {
-    static const char *const models[] = {mag, unlimited, "[compose]\nbackend = mac\n[compose.mac]\nsegment_tok = 16\n"
-                                                         "[memory]\nbackend = titans\n"};
+    static const char *const models[] = {mag, unlimited,
+                                         "[compose]\nbackend = mac\n[compose.mac]\nsegment_tok = 16\n"
+                                         "[memory]\nbackend = titans\n"};
     static double want[T * VOCAB], got[T * VOCAB];
 
     fill_text();
@@ -356,12 +361,14 @@ static void stream__clones_and_saved_states_go_on_with_the_same_bits(void)
         CK_TRUE(loci_stream_tokens(twin) == 37, "the clone is at %lld", (long long)loci_stream_tokens(twin));
         CK_OK(feed(s, 37, T, one, want));
         CK_OK(feed(twin, 37, T, one, got));
-        CK_TRUE(!memcmp(got + 37 * VOCAB, want + 37 * VOCAB, (T - 37) * VOCAB * sizeof *got), "model %zu: a clone differs", i);
+        CK_TRUE(!memcmp(got + 37 * VOCAB, want + 37 * VOCAB, (T - 37) * VOCAB * sizeof *got),
+                "model %zu: a clone differs", i);
         CK_OK(open_stream(&later, e, 8));
         CK_OK(loci_stream_restore(later, saved, bytes, &ck_err));
         memset(got, 0, sizeof got);
         CK_OK(feed(later, 37, T, one, got));
-        CK_TRUE(!memcmp(got + 37 * VOCAB, want + 37 * VOCAB, (T - 37) * VOCAB * sizeof *got), "model %zu: restored differs", i);
+        CK_TRUE(!memcmp(got + 37 * VOCAB, want + 37 * VOCAB, (T - 37) * VOCAB * sizeof *got),
+                "model %zu: restored differs", i);
         /* Reset: as if fresh. And one stream does not see another. */
         loci_stream_reset(twin);
         CK_OK(feed(twin, 0, 37, seven, got));
@@ -377,7 +384,8 @@ static void stream__clones_and_saved_states_go_on_with_the_same_bits(void)
 static void refuses(loci_stream *s, const void *bytes, uint64_t n, const char *why)
 {
     loci_error_clear(&ck_err);
-    CK_TRUE(loci_stream_restore(s, bytes, n, &ck_err) == LOCI_E_STATE && ck_err.msg[0], "%s is taken: %s", why, ck_err.msg);
+    CK_TRUE(loci_stream_restore(s, bytes, n, &ck_err) == LOCI_E_STATE && ck_err.msg[0], "%s is taken: %s", why,
+            ck_err.msg);
     CK_TRUE(loci_stream_tokens(s) == 3, "%s: the stream was changed", why);
 }
 
@@ -433,7 +441,8 @@ static void stream__refuses_tokens_and_lengths_out_of_range(void)
     fill_text();
     CK_OK(open_engine(&e, unlimited));
     CK_OK(loci_stream_open(&s, e, &o, &ck_err));
-    CK_TRUE(loci_stream_feed(s, high, 2, NULL, &ck_err) == LOCI_E_ARG && strstr(ck_err.msg, "token 1 is 11"), "%s", ck_err.msg);
+    CK_TRUE(loci_stream_feed(s, high, 2, NULL, &ck_err) == LOCI_E_ARG && strstr(ck_err.msg, "token 1 is 11"), "%s",
+            ck_err.msg);
     loci_error_clear(&ck_err);
     CK_TRUE(loci_stream_feed(s, low, 1, NULL, &ck_err) == LOCI_E_ARG, "a negative token is taken");
     CK_TRUE(loci_stream_feed(s, text, 5, NULL, &ck_err) == LOCI_E_ARG, "a feed longer than a piece is taken");
@@ -443,7 +452,8 @@ static void stream__refuses_tokens_and_lengths_out_of_range(void)
     CK_OK(loci_stream_prefill(s, text, 6, &logits, &ck_err));
     CK_TRUE(logits->shape[0] == 1 && logits->shape[1] == VOCAB, "logits [%lld, %lld]", (long long)logits->shape[0],
             (long long)logits->shape[1]);
-    CK_TRUE(loci_stream_feed(s, text, 1, NULL, &ck_err) == LOCI_E_STATE && strstr(ck_err.msg, "may hold 6"), "%s", ck_err.msg);
+    CK_TRUE(loci_stream_feed(s, text, 1, NULL, &ck_err) == LOCI_E_STATE && strstr(ck_err.msg, "may hold 6"), "%s",
+            ck_err.msg);
     loci_stream_close(s);
     o.piece_tok = -1;
     loci_error_clear(&ck_err);
@@ -451,7 +461,7 @@ static void stream__refuses_tokens_and_lengths_out_of_range(void)
     loci_engine_close(e);
 }
 
-/* ---- long streams --------------------------------------------------------------------------------------------------- */
+/* ---- long streams ----------------------------------------------------------------------------------------------- */
 
 static size_t resident_bytes(void)
 {
@@ -507,9 +517,10 @@ static void long_stream(const char *name, const char *what)
     peak = loci_memory_peak();
     CK_TRUE(loci_memory_held() == held && peak == held && loci_stream_size(s) == bytes,
             "%s: %zu bytes held became %zu, peak %zu", name, held, loci_memory_held(), peak);
-    CK_TRUE(resident_bytes() < resident + (1 << 20), "%s: %zu bytes resident became %zu", name, resident, resident_bytes());
-    printf("\n    %s: %lld tokens, %llu bytes of state, a token takes %.1f us at the beginning and %.1f us at the end ", name,
-           (long long)loci_stream_tokens(s), (unsigned long long)bytes, 1e3 * first, 1e3 * last);
+    CK_TRUE(resident_bytes() < resident + (1 << 20), "%s: %zu bytes resident became %zu", name, resident,
+            resident_bytes());
+    printf("\n    %s: %lld tokens, %llu bytes of state, a token takes %.1f us at the beginning and %.1f us at the end ",
+           name, (long long)loci_stream_tokens(s), (unsigned long long)bytes, 1e3 * first, 1e3 * last);
     loci_stream_close(s);
     loci_engine_close(e);
 }
@@ -517,16 +528,19 @@ static void long_stream(const char *name, const char *what)
 static void stream__of_a_hundred_thousand_tokens_holds_constant_memory(void)
 {
     long_stream("lmm", "[model]\nlayers = 1\n[compose]\nbackend = lmm\n[memory]\nbackend = titans\n");
-    long_stream("mag, window 700", "[model]\nlayers = 1\n[compose]\nbackend = mag\n[memory]\nbackend = titans\n[mixer.mha]\n"
-                                   "window_tok = 700\n");
+    long_stream("mag, window 700",
+                "[model]\nlayers = 1\n[compose]\nbackend = mag\n[memory]\nbackend = titans\n[mixer.mha]\n"
+                "window_tok = 700\n");
     long_stream("mag, window 7", "[model]\nlayers = 1\n[compose]\nbackend = mag\n[memory]\nbackend = titans\n");
-    long_stream("mac, segment 16", "[model]\nlayers = 1\n[compose]\nbackend = mac\n[compose.mac]\nsegment_tok = 16\n[memory]\n"
-                                   "backend = titans\n");
+    long_stream("mac, segment 16",
+                "[model]\nlayers = 1\n[compose]\nbackend = mac\n[compose.mac]\nsegment_tok = 16\n[memory]\n"
+                "backend = titans\n");
 }
 
 #define TESTS(X) \
-    X(stream__every_combination_that_is_installed_equals_its_batch) X(stream__every_choice_of_every_key_equals_its_batch) \
-    X(stream__grows_where_attention_has_no_window) X(stream__clones_and_saved_states_go_on_with_the_same_bits) \
-    X(stream__refuses_a_state_that_is_not_its_own) X(stream__refuses_tokens_and_lengths_out_of_range) \
-    X(stream__of_a_hundred_thousand_tokens_holds_constant_memory)
+    X(stream__every_combination_that_is_installed_equals_its_batch) \
+    X(stream__every_choice_of_every_key_equals_its_batch) X(stream__grows_where_attention_has_no_window) \
+        X(stream__clones_and_saved_states_go_on_with_the_same_bits) X(stream__refuses_a_state_that_is_not_its_own) \
+            X(stream__refuses_tokens_and_lengths_out_of_range) \
+                X(stream__of_a_hundred_thousand_tokens_holds_constant_memory)
 CK_MAIN("stream", TESTS)
