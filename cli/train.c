@@ -28,8 +28,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static void show(void *arg, const loci_training_progress *p)
 {
-    loci_progress line = {p->event, p->step,      p->steps,        p->loss_nats, p->valid_loss_nats,
-                          p->lr,    p->grad_norm, p->tokens_per_s, p->eta_s};
+    loci_progress line = {.event = p->event,
+                          .step = p->step,
+                          .steps = p->steps,
+                          .loss = p->loss_nats,
+                          .valid_loss = p->valid_loss_nats,
+                          .lr = p->lr,
+                          .grad_norm = p->grad_norm,
+                          .tokens_per_s = p->tokens_per_s,
+                          .eta_s = p->eta_s};
 
     cli_show_progress(arg, &line);
 }

@@ -202,7 +202,7 @@ out:
 loci_status loci_engine_step(loci_engine *e, const loci_examples *x, loci_measure *out, loci_error *err)
 {
     loci_status status = LOCI_OK;
-    loci_measure m = {.struct_size = sizeof m};
+    loci_measure m = {.struct_size = sizeof m, .accuracy = NAN};
     int64_t steps = setting(e, "train", "steps");
     double begun = loci_seconds();
 
@@ -231,7 +231,7 @@ out:
 loci_status loci_engine_evaluate(loci_engine *e, const loci_examples *x, loci_measure *out, loci_error *err)
 {
     loci_status status = LOCI_OK;
-    loci_measure m = {.struct_size = sizeof m, .step = e->at.step, .grad_norm = NAN, .lr = NAN};
+    loci_measure m = {.struct_size = sizeof m, .step = e->at.step, .grad_norm = NAN, .lr = NAN, .accuracy = NAN};
 
     if (x) {
         double sum = 0;

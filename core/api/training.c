@@ -3,6 +3,7 @@
  * A whole run, for programs: loci_train with the structs of the public header.
  */
 #include "core/api/api.h"
+#include <math.h>
 #include <string.h>
 
 struct listener {
@@ -13,8 +14,17 @@ struct listener {
 static void pass_on(void *arg, const loci_progress *p)
 {
     const struct listener *l = arg;
-    loci_training_progress out = {sizeof out,    0,     p->event,     p->step,         p->steps, p->loss,
-                                  p->valid_loss, p->lr, p->grad_norm, p->tokens_per_s, p->eta_s};
+    loci_training_progress out = {.struct_size = sizeof out,
+                                  .event = p->event,
+                                  .step = p->step,
+                                  .steps = p->steps,
+                                  .loss_nats = p->loss,
+                                  .valid_loss_nats = p->valid_loss,
+                                  .lr = p->lr,
+                                  .grad_norm = p->grad_norm,
+                                  .tokens_per_s = p->tokens_per_s,
+                                  .eta_s = p->eta_s,
+                                  .accuracy = NAN};
 
     l->fn(l->arg, &out);
 }
@@ -58,6 +68,7 @@ loci_status loci_training_run(loci_training_result *out, const loci_settings *s,
     given.parameters = r.parameters;
     given.state_bytes = r.state_bytes;
     given.peak_bytes = r.peak_bytes;
+    given.accuracy = NAN;
     given.causal = r.causal;
     snprintf(given.checkpoint, sizeof given.checkpoint, "%s", r.checkpoint);
     LOCI_API_GIVE(out, &given);

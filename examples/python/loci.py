@@ -102,6 +102,7 @@ class loci_measure(Grown):
         ("loss_nats", c_double),
         ("grad_norm", c_double),
         ("lr", c_double),
+        ("accuracy", c_double),
     ]
 
 
@@ -384,7 +385,7 @@ class Engine:
                 targets=_int32s([int(t) for r in targets for t in r]),
             )
         _call(name, self, x, byref(m))
-        return {name: getattr(m, name) for name in ("step", "tokens", "loss_nats", "grad_norm", "lr")}
+        return {name: getattr(m, name) for name in ("step", "tokens", "loss_nats", "grad_norm", "lr", "accuracy")}
 
     def step(self, tokens=None, targets=None):
         """One optimiser step, on rows of tokens and targets (-1: none) or on the data of the config."""

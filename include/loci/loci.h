@@ -64,6 +64,7 @@ typedef struct loci_training_progress {
     const char *event;   /* "step", "eval", "save" */
     int64_t step, steps; /* done, in all           */
     double loss_nats, valid_loss_nats, lr, grad_norm, tokens_per_s, eta_s; /* NaN: not known */
+    double accuracy; /* of the last evaluation, where there are right answers; else NaN */
 } loci_training_progress;
 
 #define LOCI_TRAINING_RESUME UINT64_C(1)        /* go on with what the folder holds                 */
@@ -87,6 +88,7 @@ typedef struct loci_training_result {
     double loss_nats, valid_loss_nats, tokens_per_s;
     uint64_t parameters, state_bytes, peak_bytes; /* state_bytes: of one stream of data.seq_tok tokens */
     char checkpoint[4096];                        /* the folder of the last one                        */
+    double accuracy;                              /* share of right answers; NaN where the data have none */
     int32_t causal, reserved1;                    /* 0: a part saw the future, so losses compare with nothing */
 } loci_training_result;
 
@@ -139,9 +141,10 @@ typedef struct loci_examples {
 
 typedef struct loci_measure {
     uint32_t struct_size, reserved0;
-    int64_t step, tokens;        /* optimiser steps behind the engine; tokens with a target in this call   */
-    double loss_nats;            /* mean over those tokens                                                 */
-    double grad_norm, lr;        /* of the step, before clipping; NaN from an evaluation                   */
+    int64_t step, tokens; /* optimiser steps behind the engine; tokens with a target in this call */
+    double loss_nats;     /* mean over those tokens                                               */
+    double grad_norm, lr; /* of the step, before clipping; NaN from an evaluation                 */
+    double accuracy;      /* of the config's data, where there are right answers; else NaN        */
 } loci_measure;
 
 /* One optimiser step, of learning rate, clipping and weight decay as [train] says for this step (from train.steps on,
