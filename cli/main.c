@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct verb *const verbs[] = {&verb_train, &verb_eval, &verb_compare, &verb_list,
+static const struct verb *const verbs[] = {&verb_train, &verb_eval, &verb_generate, &verb_compare, &verb_list,
                                            &verb_info,  &verb_config, &verb_version};
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 

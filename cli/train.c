@@ -4,6 +4,7 @@
  */
 #include "cli/cli.h"
 #include "core/train/train.h"
+#include <loci/loci.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,20 +26,36 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
+static void show(void *arg, const loci_training_progress *p)
+{
+    loci_progress line = {.event = p->event,
+                          .step = p->step,
+                          .steps = p->steps,
+                          .loss = p->loss_nats,
+                          .valid_loss = p->valid_loss_nats,
+                          .lr = p->lr,
+                          .grad_norm = p->grad_norm,
+                          .tokens_per_s = p->tokens_per_s,
+                          .eta_s = p->eta_s};
+
+    cli_show_progress(arg, &line);
+}
+
 static loci_status run(const struct options *o, loci_error *err)
 {
     loci_status status = LOCI_OK;
     loci_conf *conf = NULL;
-    loci_result r;
+    loci_training_result r = {.struct_size = sizeof r};
     struct options own = {0};
     struct cli_progress shown = {NULL, o->level < LOCI_LOG_INFO, o->json, 0};
-    loci_train_how how = {.plugin_path = o->plugin_path,
-                          .resume = resume,
-                          .allow_unknown = o->allow_unknown,
-                          .stop = &cli_stop,
-                          .save = &cli_save,
-                          .progress = cli_show_progress,
-                          .arg = &shown};
+    loci_training_options how = {.struct_size = sizeof how,
+                                 .flags = (resume ? LOCI_TRAINING_RESUME : 0) |
+                                          (o->allow_unknown ? LOCI_TRAINING_ALLOW_UNKNOWN : 0),
+                                 .plugin_path = o->plugin_path,
+                                 .stop = &cli_stop,
+                                 .save = &cli_save,
+                                 .progress = show,
+                                 .arg = &shown};
     char *dir = NULL, *base = NULL, bytes[2][32];
 
     if (o->n_words > 1)
@@ -58,14 +75,14 @@ static loci_status run(const struct options *o, loci_error *err)
         LOCI_TRY(cli_config(&conf, &own, base, err));
     }
     how.dir = dir;
-    status = loci_train(&r, conf, &how, err);
+    status = loci_training_run(&r, conf, &how, err);
     cli_clear_line();
     if (status != LOCI_OK && status != LOCI_E_STOPPED)
         goto out;
     if (o->json) {
         json_t *end = json_pack("{s:s, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:s, s:s, s:b}", "event", "end", "step",
-                                (json_int_t)r.step, "loss_nats", cli_real(r.loss), "valid_loss_nats",
-                                cli_real(r.valid_loss), "tokens_per_s", cli_real(r.tokens_per_s), "parameters",
+                                (json_int_t)r.step, "loss_nats", cli_real(r.loss_nats), "valid_loss_nats",
+                                cli_real(r.valid_loss_nats), "tokens_per_s", cli_real(r.tokens_per_s), "parameters",
                                 (json_int_t)r.parameters, "state_bytes", (json_int_t)r.state_bytes, "peak_bytes",
                                 (json_int_t)r.peak_bytes, "checkpoint", r.checkpoint, "run", dir, "causal", r.causal);
         if (end)
@@ -75,7 +92,7 @@ static loci_status run(const struct options *o, loci_error *err)
     } else if (status == LOCI_OK) {
         printf("step %lld  loss %.4f  valid %.4f nats (%.4f bits a byte)  %.0f tokens/s\n"
                "%llu parameters, state of a stream %s, peak memory %s\ncheckpoint %s\n",
-               (long long)r.step, r.loss, r.valid_loss, r.valid_loss / log(2), r.tokens_per_s,
+               (long long)r.step, r.loss_nats, r.valid_loss_nats, r.valid_loss_nats / log(2), r.tokens_per_s,
                (unsigned long long)r.parameters, cli_bytes(bytes[0], r.state_bytes), cli_bytes(bytes[1], r.peak_bytes),
                r.checkpoint);
         if (!r.causal)

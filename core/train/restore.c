@@ -4,12 +4,16 @@
  * checked them, and every name and shape is compared with the model's own.
  */
 #include "core/train/restore.h"
+#include "core/config/diff.h"
 #include "core/tensor/file.h"
 #include <dirent.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define MOST_CONFIG_BYTES ((size_t)1 << 22)
 
 /* ---- the folder of checkpoints ------------------------------------------------------------------------------------------ */
 
@@ -145,6 +149,43 @@ loci_status loci_checkpoint_latest(char *path, size_t n, const char *dir, loci_e
     loci_free(steps);
     if (status == LOCI_OK && !path[0])
         return loci_fail(err, LOCI_E_CHECKPOINT, "%s holds no checkpoint", dir);
+    return status;
+}
+
+loci_status loci_checkpoint_find(char *out, size_t n, const char *folder, loci_error *err)
+{
+    char *probe = loci_format("%s/model.safetensors", folder);
+    bool direct = probe && access(probe, F_OK) == 0;
+
+    loci_free(probe);
+    if (access(folder, F_OK) != 0)
+        return loci_fail(err, LOCI_E_CHECKPOINT, "%s: there is no such folder: give a checkpoint or a run", folder);
+    if (!direct)
+        return loci_checkpoint_latest(out, n, folder, err);
+    if (strlen(folder) >= n)
+        return loci_fail(err, LOCI_E_CHECKPOINT, "the path of a checkpoint has %zu bytes, and %zu is the most: %.80s...",
+                         strlen(folder), n - 1, folder);
+    memcpy(out, folder, strlen(folder) + 1);
+    return LOCI_OK;
+}
+
+loci_status loci_checkpoint_config(loci_conf *c, const char *path, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    char *text = NULL;
+    size_t n = 0;
+    loci_text kept = {0};
+
+    LOCI_TRY(loci_file_read(&text, &n, path, MOST_CONFIG_BYTES, err));
+    if (strlen(text) != n) {
+        status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: a NUL byte in a config", path);
+        goto out;
+    }
+    LOCI_TRY(loci_conf_without_paths(&kept, text, err));
+    status = loci_conf_text(c, path, kept.at ? kept.at : "", kept.len, err);
+out:
+    loci_text_free(&kept);
+    loci_free(text);
     return status;
 }
 

@@ -46,6 +46,11 @@ loci_status loci_checkpoint_read(loci_saved *out, const char *folder, loci_model
                                  loci_error *err);
 /* The weights alone, from a file of tensors: no plugin is named and nothing else is read. */
 loci_status loci_checkpoint_weights(const char *file, loci_model *m, loci_error *err);
+/* The folder of a checkpoint, from one or from a run folder (its newest). */
+loci_status loci_checkpoint_find(char *out, size_t n, const char *folder, loci_error *err);
+/* Lay the config.ini of a checkpoint or run over c. It is data from elsewhere: it may name components, never where programs
+ * lie. */
+loci_status loci_checkpoint_config(loci_conf *c, const char *path, loci_error *err);
 /* What run.json of a checkpoint says. */
 loci_status loci_checkpoint_facts(loci_saved *out, const char *folder, loci_error *err);
 /* The newest checkpoint below `dir` that reads whole, into out->path; LOCI_E_CHECKPOINT and an empty path when there is

@@ -82,6 +82,7 @@ typedef struct loci_error {
     const char *where;
     char msg[496];
 } loci_error;
+#define LOCI_ERROR_INIT {sizeof(loci_error), LOCI_OK, NULL, ""}
 
 /* ---- tensors --------------------------------------------------------------------------------------------------- */
 
