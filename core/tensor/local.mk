@@ -1,4 +1,4 @@
-libloci_la_SOURCES += %D%/file.h %D%/folder.c %D%/json.c %D%/json.h %D%/npy.c %D%/npz.c %D%/safetensors.c \
+libloci_la_SOURCES += %D%/figures.c %D%/figures.h %D%/file.h %D%/folder.c %D%/json.c %D%/json.h %D%/npy.c %D%/npz.c %D%/safetensors.c \
                       %D%/tensors.c %D%/tensors.h %D%/view.c %D%/write.c
 
 check_PROGRAMS += tests/unit/test_tensor tests/unit/test_file tests/fuzz/fuzz_tensors

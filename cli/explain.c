@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * loci explain: what a config would choose, and why: device, composition, mixer, memory and attention of every layer, what
+ * each of their rivals says, and how much memory it would take. Nodes are made and sizes planned; no weight is allocated.
+ *
+ *  (1) One document is made, and printed either as it is or as text. Layers whose parts are equal in it share an entry.
+ */
+#include "cli/cli.h"
+#include "core/train/machine.h"
+#include "core/train/train.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const char *arm;
+
+enum { KEY_ARM = 2000 };
+
+static const struct argp_option options[] = {
+    {"arm", KEY_ARM, "NAME", 0, "Explain this arm of a config that holds several", 1}, {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    (void)state;
+    if (key != KEY_ARM)
+        return ARGP_ERR_UNKNOWN;
+    arm = arg;
+    return 0;
+}
+
+/* ---- a component ---------------------------------------------------------------------------------------------------- */
+
+static const loci_entry *entry_of(const loci_context *cx, const loci_class *cls)
+{
+    for (uint32_t i = 0; i < loci_registry_n(cx->registry); i++)
+        if (loci_registry_entry(cx->registry, i)->cls == cls)
+            return loci_registry_entry(cx->registry, i);
+    return NULL;
+}
+
+json_t *cli_promises(uint64_t caps)
+{
+    static const char *const names[] = {"gradients", "streaming", "causal", "context"};
+    json_t *all = json_array();
+
+    for (uint32_t i = 0; i < 4; i++)
+        if (caps & (UINT64_C(1) << i))
+            json_array_append_new(all, json_string(names[i]));
+    return all;
+}
+
+struct gathering {
+    json_t *keys;
+    const loci_conf *conf;
+    int layer;
+    const char *role, *section; /* "memory", "memory.titans" */
+};
+
+static void add_key(void *arg, const char *section, const loci_key *key)
+{
+    struct gathering *g = arg;
+
+    if (strcmp(section, g->section) && (strcmp(section, g->role) || !strcmp(key->name, "backend")))
+        return;
+    json_array_append_new(g->keys, json_pack("{s:s, s:s, s:s, s:s, s:b}", "section", section, "key", key->name, "value",
+                                             loci_conf_str(g->conf, g->layer, section, key->name), "origin",
+                                             loci_conf_origin(g->conf, g->layer, section, key->name), "set",
+                                             (int)loci_conf_is_set(g->conf, g->layer, section, key->name)));
+}
+
+static json_t *keys_json(const loci_conf *conf, int layer, const char *role, const char *section)
+{
+    struct gathering g = {json_array(), conf, layer, role, section};
+
+    loci_conf_each_key(conf, add_key, &g);
+    return g.keys;
+}
+
+/* The winner's own words into *mine, the others' into the array. */
+static json_t *others_json(const loci_candidate *c, uint32_t n, const char *id, const loci_candidate **mine)
+{
+    json_t *all = json_array();
+
+    for (uint32_t i = 0; i < n; i++)
+        if (!strcmp(c[i].id, id))
+            *mine = &c[i];
+        else
+            json_array_append_new(all, json_pack("{s:s, s:i, s:s}", "id", c[i].id, "score", (int)c[i].score, "reason",
+                                                 c[i].reason));
+    return all;
+}
+
+static loci_status part_json(json_t **out, const loci_node *n, loci_context *cx, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    const loci_class *cls = loci_node_class(n);
+    const loci_entry *e = entry_of(cx, cls);
+    const char *role = loci_node_section(n);
+    int layer = loci_node_layer(n);
+    loci_candidate *c = NULL;
+    const loci_candidate *mine = NULL;
+    char id[300], section[300];
+    uint32_t count = 0;
+    json_t *others;
+
+    *out = NULL;
+    snprintf(id, sizeof id, "%s/%s", loci_kind_short(cls->kind), cls->id);
+    snprintf(section, sizeof section, "%s.%s", loci_kind_short(cls->kind), cls->id);
+    LOCI_TRY(loci_node_candidates(n, &c, &count, err));
+    others = others_json(c, count, cls->id, &mine);
+    *out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:I, s:o, s:o}", "role", role, "id", id, "version",
+                     cls->version, "path", e ? e->path : "", "backend", loci_conf_str(cx->conf, layer, role, "backend"),
+                     "origin", loci_conf_origin(cx->conf, layer, role, "backend"), "score", mine ? (int)mine->score : 0,
+                     "reason", mine ? mine->reason : "", "promises", cli_promises(loci_node_promises(n)), "parameters",
+                     (json_int_t)loci_node_parameters(n), "others", others, "keys",
+                     keys_json(cx->conf, layer, role, section));
+out:
+    loci_free(c);
+    return status;
+}
+
+/* A node and what hangs on it, in the order of the wants; a role that is left empty is told as well. */
+static loci_status add_parts(json_t *parts, const loci_node *n, loci_context *cx, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    const loci_class *cls = loci_node_class(n);
+    int layer = loci_node_layer(n);
+    json_t *one = NULL;
+
+    LOCI_TRY(part_json(&one, n, cx, err));
+    json_array_append_new(parts, one);
+    for (uint32_t i = 0; i < cls->n_wants; i++) {
+        const char *role = cls->wants[i]->role;
+        if (loci_node_child(n, i))
+            LOCI_TRY(add_parts(parts, loci_node_child(n, i), cx, err));
+        else
+            json_array_append_new(parts, json_pack("{s:s, s:n, s:s, s:s}", "role", role, "id", "backend",
+                                                   loci_conf_str(cx->conf, layer, role, "backend"), "origin",
+                                                   loci_conf_origin(cx->conf, layer, role, "backend")));
+    }
+out:
+    return status;
+}
+
+/* ---- the device ------------------------------------------------------------------------------------------------------- */
+
+static loci_status device_config(void *arg, const loci_class *cls, loci_config *out, loci_error *err)
+{
+    (void)arg;
+    (void)cls;
+    (void)err;
+    *out = (loci_config){.struct_size = sizeof *out};
+    return LOCI_OK;
+}
+
+static loci_status device_json(json_t **out, loci_context *cx, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    loci_candidate *c = NULL;
+    const loci_candidate *mine = NULL;
+    const loci_entry *e = entry_of(cx, cx->device_meta);
+    loci_shape shape = {.struct_size = sizeof shape};
+    char id[300];
+    uint32_t count = 0;
+    json_t *others;
+
+    LOCI_TRY(loci_registry_candidates(cx->registry, &c, &count, "device", &cx->host, &shape, device_config, NULL, err));
+    others = others_json(c, count, cx->device_meta->id, &mine);
+    snprintf(id, sizeof id, "device/%s", cx->device_meta->id);
+    *out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:o}", "id", id, "version", cx->device_meta->version,
+                     "path", e ? e->path : "", "device", loci_conf_str(cx->conf, -1, "run", "device"), "origin",
+                     loci_conf_origin(cx->conf, -1, "run", "device"), "score", mine ? (int)mine->score : 0, "reason",
+                     mine ? mine->reason : "", "order", loci_conf_str(cx->conf, -1, "run", "order"), "threads",
+                     (int)cx->device_class->workers(cx->device_module), "others", others);
+out:
+    loci_free(c);
+    return status;
+}
+
+/* ---- the whole ---------------------------------------------------------------------------------------------------------- */
+
+static loci_status layers_json(json_t *layers, const loci_model *m, int64_t capacity, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    const loci_session stream = {1, 1, 1, 1, capacity, 0};
+
+    for (int i = 0; i < m->n_layers; i++) {
+        const loci_node *compose = m->layers[i].compose;
+        json_t *parts = json_array(), *last = json_array_get(layers, json_array_size(layers) - 1);
+        json_int_t state = (json_int_t)loci_node_state_bytes(compose, &stream);
+        status = add_parts(parts, compose, m->cx, err);
+        if (status == LOCI_OK && json_equal(json_object_get(last, "parts"), parts) &&
+            json_integer_value(json_object_get(last, "state_bytes")) == state) { /* (1) */
+            json_object_set_new(last, "last", json_integer(i));
+            json_decref(parts);
+        } else {
+            json_array_append_new(layers, json_pack("{s:i, s:i, s:I, s:o}", "first", i, "last", i, "state_bytes", state,
+                                                    "parts", parts));
+        }
+        LOCI_TRY(status);
+    }
+out:
+    return status;
+}
+
+static loci_status sizes_json(json_t **out, loci_model *m, const loci_conf *conf, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    int64_t rows = loci_conf_int(conf, -1, "train", "batch"), seq = loci_conf_int(conf, -1, "data", "seq_tok");
+    int64_t capacity = seq;
+    uint64_t weights = m->weights.elements * loci_dtype_bytes(m->dtype), state = 0;
+    loci_pass *train = NULL, *eval = NULL;
+    loci_data *d = NULL;
+
+    if (loci_conf_bool(conf, -1, "data", "carry")) { /* how long a document is decides how much must be kept */
+        LOCI_TRY(loci_data_open(&d, conf, seq, err));
+        capacity = loci_data_longest(d, rows, seq);
+    }
+    LOCI_TRY(loci_pass_new(&train, m, rows, seq, rows, rows, capacity, LOCI_X_SAVE | LOCI_X_TRAIN, err));
+    LOCI_TRY(loci_pass_new(&eval, m, rows, seq, rows, rows, seq, 0, err));
+    LOCI_TRY(loci_stream_bytes(&state, m, seq, err));
+    *out = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "parameters", (json_int_t)m->weights.elements,
+                     "state_bytes", (json_int_t)state, "weights_bytes", (json_int_t)weights, "optimiser_bytes",
+                     (json_int_t)(3 * weights), "activations_bytes", (json_int_t)loci_pass_bytes(train),
+                     "evaluation_bytes", (json_int_t)loci_pass_bytes(eval), "train_bytes",
+                     (json_int_t)(4 * weights + loci_pass_bytes(train) + loci_pass_bytes(eval)), "free_bytes",
+                     (json_int_t)loci_machine_memory());
+out:
+    loci_pass_free(train);
+    loci_pass_free(eval);
+    loci_data_free(d);
+    return status;
+}
+
+static void add_warning(json_t *warnings, char *text)
+{
+    if (text)
+        json_array_append_new(warnings, json_string(text));
+    loci_free(text);
+}
+
+static json_t *warnings_json(const loci_context *cx, const loci_model *m)
+{
+    json_t *all = json_array();
+
+    for (uint32_t i = 0; i < loci_registry_n(cx->registry); i++) {
+        const loci_entry *e = loci_registry_entry(cx->registry, i);
+        if (e->broken)
+            add_warning(all, loci_format("broken: %s", e->broken));
+        else if (e->shadowed_by)
+            add_warning(all, loci_format("%s/%s of %s is shadowed by %s", e->kind, e->id, e->path, e->shadowed_by));
+    }
+    for (int i = 0; i < m->n_layers; i++)
+        if (!(loci_node_promises(m->layers[i].compose) & LOCI_CAP_CAUSAL))
+            add_warning(all, loci_format("layer %d: compose/%s is not causal with this config: a token may see later ones, "
+                                         "and losses are not those of prediction",
+                                         i, loci_node_id(m->layers[i].compose)));
+    return all;
+}
+
+static json_t *arms_json(const loci_conf *conf)
+{
+    json_t *all = json_array();
+
+    for (uint32_t i = 0; i < loci_conf_n_arms(conf); i++)
+        json_array_append_new(all, json_string(loci_conf_arm_name(conf, i)));
+    return all;
+}
+
+/* ---- as text ------------------------------------------------------------------------------------------------------------ */
+
+enum { INDENT = 13 };
+
+static void add_others(loci_text *t, const json_t *of)
+{
+    const json_t *others = json_object_get(of, "others");
+
+    for (size_t i = 0; i < json_array_size(others); i++) {
+        const json_t *o = json_array_get(others, i);
+        const char *slash = strchr(cli_text(o, "id"), '/');
+        loci_text_add(t, "%s%s (%d: %s)", i ? ", " : "others: ", slash ? slash + 1 : cli_text(o, "id"),
+                      (int)json_integer_value(json_object_get(o, "score")), cli_text(o, "reason"));
+    }
+    loci_text_add(t, "%s", json_array_size(others) ? "" : "no others");
+}
+
+static void print_line(loci_text *t, const char *label)
+{
+    cli_wrap(label, INDENT, t->at ? t->at : "");
+    loci_text_free(t);
+}
+
+static void print_part(const json_t *p)
+{
+    const json_t *keys = json_object_get(p, "keys"), *promises = json_object_get(p, "promises");
+    const char *role = cli_text(p, "role"), *id = cli_text(p, "id");
+    const char *name = strchr(id, '/') ? strchr(id, '/') + 1 : "none";
+    loci_text t = {0};
+    char label[40];
+    bool any = false;
+
+    snprintf(label, sizeof label, "  %s", role);
+    loci_text_add(&t, "%s%s%s, %s at %s: %s.backend = %s", name, *id ? " " : "", cli_text(p, "version"),
+                  strcmp(cli_text(p, "backend"), "auto") ? "named" : "chosen", cli_text(p, "origin"), role,
+                  cli_text(p, "backend"));
+    print_line(&t, label);
+    if (!*id)
+        return;
+    loci_text_add(&t, "score %d: %s", (int)json_integer_value(json_object_get(p, "score")), cli_text(p, "reason"));
+    print_line(&t, "");
+    add_others(&t, p);
+    print_line(&t, "");
+    for (size_t i = 0; i < json_array_size(promises); i++)
+        loci_text_add(&t, "%s%s", i ? ", " : "promises ", json_string_value(json_array_get(promises, i)));
+    loci_text_add(&t, "; %lld parameters", (long long)json_integer_value(json_object_get(p, "parameters")));
+    print_line(&t, "");
+    for (size_t i = 0; i < json_array_size(keys); i++) {
+        const json_t *k = json_array_get(keys, i);
+        if (!json_is_true(json_object_get(k, "set")))
+            continue;
+        loci_text_add(&t, "%s%s.%s = %s (%s)", any ? ", " : "set: ", cli_text(k, "section"), cli_text(k, "key"),
+                      cli_text(k, "value"), cli_text(k, "origin"));
+        any = true;
+    }
+    if (any)
+        print_line(&t, "");
+    cli_wrap("", INDENT, cli_text(p, "path"));
+}
+
+static void print_sizes(const json_t *s)
+{
+    char b[6][32];
+    loci_text t = {0};
+#define BYTES(i, key) cli_bytes(b[i], (uint64_t)json_integer_value(json_object_get(s, key)))
+
+    loci_text_add(&t, "%lld parameters; state of a stream %s", (long long)json_integer_value(json_object_get(s, "parameters")),
+                  BYTES(0, "state_bytes"));
+    print_line(&t, "\nsizes");
+    loci_text_add(&t, "a training holds %s and its data: weights %s, gradients and moments %s, activations and scratch %s, "
+                      "evaluation %s",
+                  BYTES(0, "train_bytes"), BYTES(1, "weights_bytes"), BYTES(2, "optimiser_bytes"),
+                  BYTES(3, "activations_bytes"), BYTES(4, "evaluation_bytes"));
+    if (json_integer_value(json_object_get(s, "free_bytes")))
+        loci_text_add(&t, "; this machine has %s free", BYTES(5, "free_bytes"));
+#undef BYTES
+    print_line(&t, "");
+}
+
+static void print_device(const json_t *d)
+{
+    loci_text t = {0};
+    const char *id = strchr(cli_text(d, "id"), '/');
+
+    loci_text_add(&t, "%s %s, %s at %s: run.device = %s", id ? id + 1 : "", cli_text(d, "version"),
+                  strcmp(cli_text(d, "device"), "auto") ? "named" : "chosen", cli_text(d, "origin"), cli_text(d, "device"));
+    if (!strcmp(cli_text(d, "device"), "auto"))
+        loci_text_add(&t, ", the first of run.order = %s that works", cli_text(d, "order"));
+    print_line(&t, "device");
+    loci_text_add(&t, "score %d: %s; %d threads", (int)json_integer_value(json_object_get(d, "score")),
+                  cli_text(d, "reason"), (int)json_integer_value(json_object_get(d, "threads")));
+    print_line(&t, "");
+    add_others(&t, d);
+    print_line(&t, "");
+    cli_wrap("", INDENT, cli_text(d, "path"));
+}
+
+static void print_text(const json_t *doc)
+{
+    const json_t *layers = json_object_get(doc, "layers"), *warnings = json_object_get(doc, "warnings");
+    const json_t *arms = json_object_get(doc, "arms"), *p;
+    char b[32];
+    size_t k;
+
+    print_device(json_object_get(doc, "device"));
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        const json_t *l = json_array_get(layers, i);
+        int first = (int)json_integer_value(json_object_get(l, "first"));
+        int last = (int)json_integer_value(json_object_get(l, "last"));
+        printf(first == last ? "\nlayer %d" : "\nlayers %d-%d", first, last);
+        printf(": state of a stream %s%s\n", cli_bytes(b, (uint64_t)json_integer_value(json_object_get(l, "state_bytes"))),
+               first == last ? "" : " in each");
+        json_array_foreach(json_object_get(l, "parts"), k, p) print_part(p);
+    }
+    print_sizes(json_object_get(doc, "sizes"));
+    for (size_t i = 0; i < json_array_size(warnings); i++)
+        cli_wrap(i ? "" : "\nwarnings", INDENT, json_string_value(json_array_get(warnings, i)));
+    if (json_array_size(arms)) {
+        loci_text t = {0};
+        for (size_t i = 0; i < json_array_size(arms); i++)
+            loci_text_add(&t, "%s%s", i ? ", " : "", json_string_value(json_array_get(arms, i)));
+        loci_text_add(&t, "; what stands above is the base of all: --arm NAME explains one");
+        print_line(&t, "\narms");
+    }
+}
+
+static loci_status run(const struct options *o, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    struct options own = {0};
+    loci_conf *conf = NULL, *base = NULL;
+    loci_context *cx = NULL;
+    loci_model *m = NULL;
+    json_t *device = NULL, *sizes = NULL, *layers = json_array(), *doc = NULL;
+
+    LOCI_TRY(cli_join_words(&own, o, err));
+    LOCI_TRY(cli_config(&conf, &own, NULL, err));
+    if (arm) {
+        base = conf;
+        conf = NULL;
+        LOCI_TRY(loci_conf_arm(&conf, base, arm, err));
+    }
+    LOCI_TRY(loci_context_new(&cx, conf, o->plugin_path, o->allow_unknown, err));
+    LOCI_TRY(loci_model_new(&m, cx, err));
+    LOCI_TRY(device_json(&device, cx, err));
+    LOCI_TRY(layers_json(layers, m, loci_conf_int(conf, -1, "data", "seq_tok"), err));
+    LOCI_TRY(sizes_json(&sizes, m, conf, err));
+    doc = json_pack("{s:O, s:O, s:O, s:o, s:o}", "device", device, "layers", layers, "sizes", sizes, "warnings",
+                    warnings_json(cx, m), "arms", arms_json(conf));
+    if (!doc) {
+        status = loci_fail(err, LOCI_E_NOMEM, "out of memory");
+    } else if (o->json) {
+        status = cli_print_json(doc, err);
+    } else {
+        print_text(doc);
+        json_decref(doc);
+    }
+out:
+    json_decref(device);
+    json_decref(sizes);
+    json_decref(layers);
+    loci_model_free(m);
+    loci_context_free(cx);
+    loci_conf_free(conf);
+    loci_conf_free(base);
+    loci_free(own.configs);
+    return status;
+}
+
+const struct verb verb_explain = {
+    "explain", "[CONFIG...]", "what a config would choose, and why",
+    "Say for every layer which composition, mixer, memory and attention the config chooses, from which file, where its "
+    "backend key was set, what it says of itself and what every other of its kind would say; then the sizes and the memory "
+    "a training would take. Nothing is trained.\v"
+    "  loci explain etc/mac.ini\n  loci explain etc/mag.ini --set attention.backend=ref --json",
+    options, parse, run};
