@@ -191,6 +191,7 @@ static void look_in(const struct search *s, const char *folder)
 {
     const loci_class *cls;
     loci_error why = LOCI_ERROR_INIT;
+    const char *told = NULL;
     int classes = 0, broken = 0;
 
     if (access(folder, R_OK | X_OK) != 0) {
@@ -212,9 +213,12 @@ static void look_in(const struct search *s, const char *folder)
     }
     for (uint32_t i = 0; i < loci_registry_n(s->r); i++) {
         const loci_entry *e = loci_registry_entry(s->r, i);
-        if (lies_in(e, folder) && e->broken) {
-            WARN(s->d, "plugins", "broken", "rebuild it for this host, or take it out of the folder", "%s", e->broken);
+        if (lies_in(e, folder) && e->broken) { /* once a file, which may hold several classes */
             broken++;
+            if (told && !strcmp(told, e->broken))
+                continue;
+            told = e->broken;
+            WARN(s->d, "plugins", "broken", "rebuild it for this host, or take it out of the folder", "%s", e->broken);
         } else if (lies_in(e, folder) && e->shadowed_by) {
             WARN(s->d, "plugins", "shadowed", "remove one of the two, or change the order of the folders",
                  "%s/%s of %s comes from %s", e->kind, e->id, e->path, e->shadowed_by);

@@ -198,9 +198,10 @@ static void measure(loci_difference *d)
         size += (x * x + y * y) / 2;
         d->max_abs = fabs(x - y) > d->max_abs ? fabs(x - y) : d->max_abs;
     }
-    d->rel = size > 0 ? sqrt(apart / size) : 0; /* +0 and -0 differ in bytes alone */
-    if (!isfinite(d->rel))
+    if (!isfinite(apart) || !isfinite(size))
         d->rel = d->max_abs = INFINITY;
+    else
+        d->rel = size > 0 ? sqrt(apart / size) : 0; /* +0 and -0 differ in bytes alone */
 }
 
 static int rank(const loci_difference *d)

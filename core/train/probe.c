@@ -243,7 +243,7 @@ loci_status loci_probe_run(loci_probe *out, loci_model *m, const loci_data *d, i
     m->cx->watch = &watch;
     status = read_pieces(out, pass, &b, err);
     m->cx->watch = NULL;
-    for (uint32_t i = 0; i < out->n_norms; i++)
+    for (uint32_t i = 0; i < out->n_norms && status == LOCI_OK; i++)
         finish_norms(&out->norms[i]);
 out:
     loci_pass_free(pass);
