@@ -36,17 +36,6 @@ static const loci_entry *entry_of(const loci_context *cx, const loci_class *cls)
     return NULL;
 }
 
-json_t *cli_promises(uint64_t caps)
-{
-    static const char *const names[] = {"gradients", "streaming", "causal", "context"};
-    json_t *all = json_array();
-
-    for (uint32_t i = 0; i < 4; i++)
-        if (caps & (UINT64_C(1) << i))
-            json_array_append_new(all, json_string(names[i]));
-    return all;
-}
-
 struct gathering {
     json_t *keys;
     const loci_conf *conf;
@@ -109,7 +98,7 @@ static loci_status part_json(json_t **out, const loci_node *n, loci_context *cx,
     *out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:I, s:o, s:o}", "role", role, "id", id, "version",
                      cls->version, "path", e ? e->path : "", "backend", loci_conf_str(cx->conf, layer, role, "backend"),
                      "origin", loci_conf_origin(cx->conf, layer, role, "backend"), "score", mine ? (int)mine->score : 0,
-                     "reason", mine ? mine->reason : "", "promises", cli_promises(loci_node_promises(n)), "parameters",
+                     "reason", mine ? mine->reason : "", "promises", cli_promises(loci_node_caps(n)), "parameters",
                      (json_int_t)loci_node_parameters(n), "others", others, "keys",
                      keys_json(cx->conf, layer, role, section));
 out:
@@ -249,9 +238,8 @@ static json_t *warnings_json(const loci_context *cx, const loci_model *m)
             add_warning(all, loci_format("%s/%s of %s is shadowed by %s", e->kind, e->id, e->path, e->shadowed_by));
     }
     for (int i = 0; i < m->n_layers; i++)
-        if (!(loci_node_promises(m->layers[i].compose) & LOCI_CAP_CAUSAL))
-            add_warning(all, loci_format("layer %d: compose/%s is not causal with this config: a token may see later ones, "
-                                         "and losses are not those of prediction",
+        if (!(loci_node_caps(m->layers[i].compose) & LOCI_CAP_CAUSAL))
+            add_warning(all, loci_format("layer %d: compose/%s promises no causality with this config: the model " LOCI_NOT_CAUSAL,
                                          i, loci_node_id(m->layers[i].compose)));
     return all;
 }
@@ -288,8 +276,8 @@ static loci_status run(const struct options *o, loci_error *err)
     LOCI_TRY(device_json(&device, cx, err));
     LOCI_TRY(layers_json(layers, m, loci_conf_int(conf, -1, "data", "seq_tok"), err));
     LOCI_TRY(sizes_json(&sizes, m, conf, err));
-    doc = json_pack("{s:O, s:O, s:O, s:o, s:o}", "device", device, "layers", layers, "sizes", sizes, "warnings",
-                    warnings_json(cx, m), "arms", arms_json(conf));
+    doc = json_pack("{s:O, s:O, s:b, s:O, s:o, s:o}", "device", device, "layers", layers, "causal",
+                    (int)loci_model_causal(m), "sizes", sizes, "warnings", warnings_json(cx, m), "arms", arms_json(conf));
     if (!doc) {
         status = loci_fail(err, LOCI_E_NOMEM, "out of memory");
     } else if (o->json) {

@@ -138,9 +138,9 @@ static void print_range(loci_text *t, const json_t *range)
     if (json_is_string(range))
         loci_text_add(t, "; %s", json_string_value(range));
     else if (json_is_array(range) && json_is_null(json_array_get(range, 1)))
-        loci_text_add(t, "; %g or more", json_number_value(json_array_get(range, 0)));
+        loci_text_add(t, "; %.10g or more", json_number_value(json_array_get(range, 0)));
     else if (json_is_array(range))
-        loci_text_add(t, "; %g to %g", json_number_value(json_array_get(range, 0)),
+        loci_text_add(t, "; %.10g to %.10g", json_number_value(json_array_get(range, 0)),
                       json_number_value(json_array_get(range, 1)));
 }
 
@@ -241,7 +241,7 @@ static loci_status node_json(json_t **out, loci_context *cx, loci_weights *weigh
     shape.device = cx->device;
     LOCI_TRY(loci_node_new(&n, cx, weights, kind, 0, 1, kind, &shape, 0, err));
     *out = class_json(n->cls, word, kind);
-    json_object_set_new(*out, "caps", cli_promises(loci_node_promises(n)));
+    json_object_set_new(*out, "caps", cli_promises(loci_node_caps(n)));
     json_object_set_new(*out, "slots", slots_json(n));
     json_object_set_new(*out, "gates", gates_json(n));
     json_object_set_new(*out, "inputs", ports_json(n, false));

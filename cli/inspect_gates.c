@@ -102,7 +102,7 @@ loci_status inspect_gates(json_t **out, const char *folder, const char *text, co
     LOCI_TRY(loci_model_alloc(m, false, 0, err));
     LOCI_TRY(loci_checkpoint_read(&saved, folder, m, NULL, false, err));
     for (int i = 0; i < m->n_layers; i++)
-        if (!(loci_node_promises(m->layers[i].compose) & LOCI_CAP_STREAMING))
+        if (!(loci_node_caps(m->layers[i].compose) & LOCI_CAP_STREAMING))
             pieces = 1;
     LOCI_TRY(loci_probe_run(&probe, m, d, rows, seq, pieces, err));
     *out = probe_json(&probe);

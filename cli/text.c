@@ -3,6 +3,7 @@
  * Text for a person: paragraphs of at most 80 columns, and places of text in JSON documents.
  */
 #include "cli/cli.h"
+#include "core/model/node.h"
 #include <string.h>
 
 enum { COLUMNS = 80 };
@@ -58,4 +59,16 @@ const char *cli_text(const json_t *object, const char *key)
 json_t *cli_or_null(const char *text)
 {
     return text && *text ? json_string(text) : json_null();
+}
+
+json_t *cli_promises(uint64_t caps)
+{
+    json_t *all = json_array();
+    const char *name;
+    uint64_t cap;
+
+    for (uint32_t i = 0; (name = loci_cap_name(i, &cap)); i++)
+        if (caps & cap)
+            json_array_append_new(all, json_string(name));
+    return all;
 }

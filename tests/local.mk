@@ -6,4 +6,5 @@
 noinst_HEADERS = %D%/ck.h
 
 dist_check_SCRIPTS += %D%/unit/headers.sh %D%/unit/one_symbol.sh %D%/unit/shell.sh
+include %D%/plugins/local.mk
 include %D%/cli/local.mk

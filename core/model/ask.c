@@ -37,11 +37,6 @@ uint64_t loci_node_parameters(const loci_node *n)
     return sum;
 }
 
-uint64_t loci_node_promises(const loci_node *n)
-{
-    return LOCI_HAS_FN(n->cls, loci_class, promises) ? n->cls->promises(&n->config) & n->cls->caps : n->cls->caps;
-}
-
 static loci_status config_of(void *arg, const loci_class *cls, loci_config *out, loci_error *err)
 {
     const loci_node *n = arg;

@@ -64,6 +64,11 @@ static uint64_t host_child_state_bytes(const loci_child *c, const loci_shape *sh
     return loci_node_state_bytes(LOCI_NODE(c), shape->session);
 }
 
+static uint64_t host_child_caps(const loci_child *c)
+{
+    return loci_node_caps(LOCI_NODE(c));
+}
+
 static loci_status host_child_forward(const loci_child *c, const loci_exec *x, const loci_io *io, loci_error *err)
 {
     return loci_node_forward(LOCI_NODE(c), x, io, err);
@@ -112,7 +117,8 @@ static void fill_host(loci_context *cx)
                            .append = loci_host_append,
                            .append_back = loci_host_append_back,
                            .attend = loci_host_attend,
-                           .attend_back = loci_host_attend_back};
+                           .attend_back = loci_host_attend_back,
+                           .child_caps = host_child_caps};
 }
 
 /* ---- the registry and the sections that need a class ------------------------------------------------------------ */

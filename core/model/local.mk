@@ -1,7 +1,15 @@
 libloci_la_SOURCES += \
-    %D%/ask.c %D%/call.c %D%/cache.c %D%/context.c %D%/declare.c %D%/front.c %D%/front_call.c %D%/front.h %D%/model.c \
-    %D%/model.h %D%/node.c %D%/node.h %D%/node_impl.h %D%/pass.c %D%/pass.h %D%/step.c %D%/state.c %D%/tools.c %D%/tools.h %D%/weights.c
+    %D%/call.c %D%/cache.c %D%/context.c %D%/declare.c %D%/front.c %D%/front_call.c %D%/front.h %D%/model.c \
+    %D%/model.h %D%/node.c %D%/node.h %D%/node_impl.h %D%/pass.c %D%/pass.h %D%/promise.c %D%/step.c %D%/state.c %D%/tools.c %D%/tools.h %D%/weights.c
 
 check_PROGRAMS += tests/unit/test_model
 tests_unit_test_model_SOURCES = tests/unit/test_model.c tests/ck.h
 tests_unit_test_model_LDADD = libloci.la $(CUNIT_LIBS) -lm
+
+check_PROGRAMS += tests/unit/test_promises
+tests_unit_test_promises_SOURCES = tests/unit/test_promises.c tests/unit/layer.h tests/ck.h
+tests_unit_test_promises_LDADD = libloci.la $(CUNIT_LIBS) -lm
+EXTRA_tests_unit_test_promises_DEPENDENCIES = $(test_plugins)
+
+# what a node tells of itself to explain, info and inspect
+libloci_la_SOURCES += %D%/ask.c

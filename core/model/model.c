@@ -50,7 +50,8 @@ static loci_status build_layer(loci_model *m, int i, double std, loci_error *err
     snprintf(path, sizeof path, "layer.%d.compose", i);
     LOCI_TRY(weight(m, &l->norm1, i, "norm1.weight", m->dim, 0, LOCI_SLOT_NO_DECAY, 1, err));
     LOCI_TRY(loci_node_new(&l->compose, m->cx, &m->weights, "compose", i, m->n_layers, path, &shape,
-                           LOCI_CAP_BACKWARD | LOCI_CAP_CAUSAL, err));
+                           LOCI_CAP_BACKWARD, err));
+    m->caps &= loci_node_caps(l->compose);
     if (m->ffn == LOCI_FFN_NONE)
         return LOCI_OK;
     LOCI_TRY(weight(m, &l->norm2, i, "norm2.weight", m->dim, 0, LOCI_SLOT_NO_DECAY, 1, err));
@@ -74,6 +75,7 @@ loci_status loci_model_new(loci_model **out, loci_context *cx, loci_error *err)
     if (!m)
         return loci_fail(err, LOCI_E_NOMEM, "out of memory for the model");
     m->cx = cx;
+    m->caps = ~UINT64_C(0);
     m->dtype = !strcmp(loci_conf_str(c, -1, "run", "dtype"), "f64") ? loci_f64 : loci_f32;
     m->n_layers = (int32_t)loci_conf_int(c, -1, "model", "layers");
     m->dim = loci_conf_int(c, -1, "model", "dim");
@@ -107,6 +109,23 @@ loci_status loci_model_alloc(loci_model *m, bool train, uint64_t seed, loci_erro
     loci_status status = loci_weights_alloc(&m->weights, m->cx, train, train, err);
 
     return status == LOCI_OK ? loci_weights_init(&m->weights, m->cx, seed, err) : status;
+}
+
+bool loci_model_causal(const loci_model *m)
+{
+    return (m->caps & LOCI_CAP_CAUSAL) != 0;
+}
+
+void loci_model_warn(const loci_model *m)
+{
+    const loci_node *n = NULL;
+
+    for (int32_t i = m->n_layers; i-- > 0;)
+        if (!(loci_node_caps(m->layers[i].compose) & LOCI_CAP_CAUSAL))
+            n = m->layers[i].compose;
+    if (n)
+        loci_log(LOCI_LOG_WARN, "model", "%s: compose/%s promises no causality with this config: the model " LOCI_NOT_CAUSAL,
+                 loci_node_path(n), loci_node_id(n));
 }
 
 void loci_model_free(loci_model *m)

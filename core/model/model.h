@@ -32,6 +32,7 @@ typedef struct loci_model {
     struct loci_layer *layers;
     const loci_weight *embed, *norm, *head; /* head is embed when tied */
     loci_weights weights;
+    uint64_t caps; /* LOCI_CAP_* that every layer keeps */
 } loci_model;
 
 /* Builds every node and declares every weight, from cx->conf; allocates no weight yet. */
@@ -39,6 +40,12 @@ loci_status loci_model_new(loci_model **out, loci_context *cx, loci_error *err);
 /* Memory for the weights (with gradients and moments when training) and values from the seed. */
 loci_status loci_model_alloc(loci_model *m, bool train, uint64_t seed, loci_error *err);
 void loci_model_free(loci_model *m);
+/* Does the output at a token depend on it and on earlier ones only? A model that does not is built all the same, for
+ * research; whoever shows its loss must say that it is not comparable. */
+bool loci_model_causal(const loci_model *m);
+#define LOCI_NOT_CAUSAL "sees the future: its loss is not comparable"
+/* Warn, naming the component and the layer, when the model is not causal. */
+void loci_model_warn(const loci_model *m);
 
 typedef struct loci_pass {
     loci_model *model;

@@ -163,7 +163,6 @@ loci_status loci_node_new(loci_node **out, loci_context *cx, loci_weights *weigh
     loci_status status = LOCI_OK;
     loci_node *n = NULL;
     loci_site site = {sizeof site, layer, n_layers, 0, NULL};
-    uint64_t missing;
 
     *out = NULL;
     if (!strcmp(section, "memory") && !strcmp(loci_conf_str(cx->conf, layer, section, "backend"), "none"))
@@ -191,16 +190,8 @@ loci_status loci_node_new(loci_node **out, loci_context *cx, loci_weights *weigh
     if (n->kind == LOCI_IS_MEMORY)
         LOCI_TRY(loci_front_new(n, shape, err));
     LOCI_TRY(choose(n, &n->shape, err));
-    missing = caps & ~n->cls->caps;
-    if (missing) {
-        status = loci_fail(err, LOCI_E_PLUGIN, "%s: %s/%s cannot stand here: it does not promise %s", path, section,
-                           n->cls->id,
-                           missing & LOCI_CAP_BACKWARD    ? "gradients"
-                           : missing & LOCI_CAP_STREAMING ? "streaming"
-                           : missing & LOCI_CAP_CONTEXT   ? "a context other than its input"
-                                                          : "causality");
-        goto out;
-    }
+    LOCI_TRY(loci_node_promise(n, err));
+    LOCI_TRY(loci_node_demand(n, caps, err));
     site.path = n->path;
     status = n->cls->create(&cx->host, &n->config, &site, &n->shape, &n->module, err);
     if (status != LOCI_OK) {
@@ -208,6 +199,8 @@ loci_status loci_node_new(loci_node **out, loci_context *cx, loci_weights *weigh
         goto out;
     }
     LOCI_TRY(make_children(n, err));
+    loci_node_promise_with_children(n);
+    LOCI_TRY(loci_node_demand(n, caps, err));
     if (n->cls->declare) {
         status = n->cls->declare(n->module, n, err);
         loci_declared_error(n, err);

@@ -111,6 +111,10 @@ void loci_node_free(loci_node *n);
 const char *loci_node_id(const loci_node *n);   /* "titans"        */
 const char *loci_node_path(const loci_node *n); /* "layer.3.memory" */
 const loci_class *loci_node_class(const loci_node *n);
+/* LOCI_CAP_* that it keeps with its config and its children. */
+uint64_t loci_node_caps(const loci_node *n);
+/* Promise i in words, and its bit; NULL: there is none. */
+const char *loci_cap_name(uint32_t i, uint64_t *cap);
 uint32_t loci_node_n_children(const loci_node *n);
 loci_node *loci_node_child(const loci_node *n, uint32_t i); /* NULL: none */
 const char *loci_node_section(const loci_node *n); /* "memory" */
@@ -121,8 +125,6 @@ const char *loci_node_gate(const loci_node *n, uint32_t i, double *lo, double *h
 const char *loci_node_rule_state(const loci_node *n, uint32_t i);
 /* Weights of this node alone, its front end's included, in elements. */
 uint64_t loci_node_parameters(const loci_node *n);
-/* What it promises with its config: LOCI_CAP_*. */
-uint64_t loci_node_promises(const loci_node *n);
 /* Every class of the node's kind, asked whether it would fit in its place; see loci_registry_candidates. */
 loci_status loci_node_candidates(const loci_node *n, loci_candidate **out, uint32_t *count, loci_error *err);
 

@@ -41,6 +41,7 @@ struct loci_node {
     uint64_t path_hash;
     loci_shape shape;
     loci_config config;
+    uint64_t caps; /* LOCI_CAP_*, kept with this config */
     const loci_node *parent;
     loci_node *children[LOCI_MAX_CHILDREN];
     uint32_t n_children;
@@ -101,6 +102,11 @@ loci_status loci_front_backward(const loci_node *n, const loci_exec *x, const lo
 
 /* how many of n->params are the front end's, the last ones */
 uint32_t loci_front_params(const loci_node *n);
+
+/* promise.c: set n->caps; then, with the children there, take away what they do not keep; refuse what lacks one of caps */
+loci_status loci_node_promise(loci_node *n, loci_error *err);
+void loci_node_promise_with_children(loci_node *n);
+loci_status loci_node_demand(const loci_node *n, uint64_t caps, loci_error *err);
 
 /* declare.c: the host's side of declare, with `decl` being the node */
 loci_status loci_host_declare(const loci_host *h, void *decl, const loci_slot *slot, uint32_t *index);

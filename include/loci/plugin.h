@@ -517,6 +517,9 @@ struct loci_host {
                                const loci_batch *k, loci_error *);
     loci_status (*attend)(const loci_child *, const loci_exec *, const loci_attend *, loci_error *);
     loci_status (*attend_back)(const loci_child *, const loci_exec *, const loci_attend *, loci_error *);
+
+    /* LOCI_CAP_* that a child keeps with its config. From bind() on. */
+    uint64_t (*child_caps)(const loci_child *);
 };
 
 /* ---- classes and the plugin -------------------------------------------------------------------------------------- */

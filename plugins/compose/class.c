@@ -10,34 +10,42 @@
  */
 #include "parts.h"
 #include <stdio.h>
+#include <string.h>
 
 #define INT_KEY(id, name, def, lo, hi, help) \
     static const loci_key id = {sizeof(loci_key), LOCI_KEY_INT, name, def, help, NULL, lo, hi}
 #define OTHER_KEY(id, type, name, def, choices, help) \
     static const loci_key id = {sizeof(loci_key), type, name, def, help, choices, 0, 0}
 #define PERSISTENT "Learned rows before every document (mac: every segment), seen by all its tokens."
+#define GATE \
+    "rms(y) * sigmoid(rms(m)), both with gains; y * m; y * sigmoid(m); g * y + (1 - g) * m with g = sigmoid(W [y; m]); y " \
+    "+ m."
 INT_KEY(persistent_4, "persistent_tok", "4", 0, 4096, PERSISTENT);
 INT_KEY(persistent_0, "persistent_tok", "0", 0, 4096, PERSISTENT);
 INT_KEY(segment, "segment_tok", "64", 1, 1 << 20,
         "Tokens of a segment: what attention sees and how often the memory is read anew.");
-OTHER_KEY(retrieval, LOCI_KEY_ENUM, "retrieval", "strict", "strict",
-          "Which memory rows a token sees: strict is causal.");
-OTHER_KEY(gating, LOCI_KEY_ENUM, "gate", "normgate", "normgate",
-          "How attention y and memory m join: rms(y) * sigmoid(rms(m)), both with gains.");
+INT_KEY(summary, "summary_tok", "8", 1, 4096, "Learned queries that read the memory for a segment; retrieval = summary.");
+OTHER_KEY(retrieval, LOCI_KEY_ENUM, "retrieval", "strict", "strict|summary|previous|literal",
+          "Whose queries read the memory for a segment: its tokens' own, each seen from there on; learned ones; those of "
+          "the segment before; its tokens' own, all seen by all, as printed in the paper: literal sees the future.");
+OTHER_KEY(gating, LOCI_KEY_ENUM, "gate", "normgate", GATE_FORMS, "How attention y and memory m join: " GATE);
+OTHER_KEY(adding, LOCI_KEY_ENUM, "gate", "add", GATE_FORMS, "How the input y and memory m join: " GATE);
 OTHER_KEY(to_memory_no, LOCI_KEY_BOOL, "persistent_to_memory", "no", NULL, "The memory reads the persistent rows too.");
 OTHER_KEY(to_memory_yes, LOCI_KEY_BOOL, "persistent_to_memory", "yes", NULL,
           "The memory reads the persistent rows too.");
-static const loci_key *const mac_keys[] = {&persistent_4, &segment, &retrieval, &gating};
+static const loci_key *const mac_keys[] = {&persistent_4, &segment, &retrieval, &summary, &gating};
 static const loci_key *const mag_keys[] = {&persistent_4, &to_memory_no, &gating};
-static const loci_key *const mal_keys[] = {&persistent_4, &to_memory_yes};
+static const loci_key *const mal_keys[] = {&persistent_4, &to_memory_yes, &adding};
 static const loci_key *const one_keys[] = {&persistent_0};
 
 #define STREAM (LOCI_CAP_BACKWARD | LOCI_CAP_STREAMING | LOCI_CAP_CAUSAL)
 static const loci_want any_mixer = {sizeof(loci_want), 0, "mixer", LOCI_KIND_MIXER, LOCI_CAP_BACKWARD};
+static const loci_want the_mixer = {sizeof(loci_want), 0, "mixer", LOCI_KIND_MIXER, STREAM};
 static const loci_want ctx_mixer = {sizeof(loci_want), 0, "mixer", LOCI_KIND_MIXER, STREAM | LOCI_CAP_CONTEXT};
 static const loci_want some_memory = {sizeof(loci_want), 1, "memory", LOCI_KIND_MEMORY, STREAM};
 static const loci_want the_memory = {sizeof(loci_want), 0, "memory", LOCI_KIND_MEMORY, STREAM};
-static const loci_want *const both[] = {&ctx_mixer, &some_memory};
+static const loci_want *const mac_wants[] = {&ctx_mixer, &some_memory};
+static const loci_want *const both[] = {&the_mixer, &some_memory};
 static const loci_want *const mixer_only[] = {&any_mixer};
 static const loci_want *const memory_only[] = {&the_memory};
 
@@ -57,6 +65,33 @@ static loci_status fit(const loci_host *host, const loci_config *config, const l
     return LOCI_OK;
 }
 
+static enum retrieval retrieval_of(const loci_config *config)
+{
+    static const char *const names[] = {[STRICT] = "strict", [SUMMARY] = "summary", [PREVIOUS] = "previous"};
+    const char *name = config->get_str(config->ctx, "retrieval");
+
+    for (int i = STRICT; i < LITERAL; i++)
+        if (!strcmp(names[i], name))
+            return (enum retrieval)i;
+    return LITERAL;
+}
+
+/* The keys that only some of the forms have. */
+static void read_keys(loci_module *m, const loci_config *c)
+{
+    m->persistent_tok = c->get_int(c->ctx, "persistent_tok");
+    m->to_memory = m->form == LMM;
+    if (m->form == MAG || m->form == MAL)
+        m->to_memory = c->get_int(c->ctx, "persistent_to_memory") != 0;
+    if (m->form != PLAIN && m->form != LMM)
+        m->gate = gate_find(c->get_str(c->ctx, "gate"));
+    if (m->form == MAC) {
+        m->segment_tok = c->get_int(c->ctx, "segment_tok");
+        m->retrieval = retrieval_of(c);
+        m->summary_tok = m->retrieval == SUMMARY ? c->get_int(c->ctx, "summary_tok") : 0;
+    }
+}
+
 static loci_status create(enum form form, const loci_host *host, const loci_config *config, const loci_shape *shape,
                           loci_module **out, loci_error *err)
 {
@@ -69,10 +104,7 @@ static loci_status create(enum form form, const loci_host *host, const loci_conf
     m->form = form;
     m->shape = *shape;
     m->dim = shape->dim;
-    m->persistent_tok = config->get_int(config->ctx, "persistent_tok");
-    m->segment_tok = form == MAC ? config->get_int(config->ctx, "segment_tok") : 0;
-    m->to_memory =
-        form == LMM || ((form == MAG || form == MAL) && config->get_int(config->ctx, "persistent_to_memory"));
+    read_keys(m, config);
     if (!m->ops) {
         host->free(host, m);
         return loci_refuse(err, LOCI_E_DEVICE, "compose", "the device offers no " LOCI_EXT_OPS);
@@ -109,15 +141,41 @@ static loci_status bind(loci_module *m, uint32_t n, const loci_child *const *chi
         m->form = PLAIN;
         m->to_memory = false;
     }
+    m->fed = m->mixer && m->persistent_tok > 0 && !(m->host->child_caps(m->mixer) & LOCI_CAP_CONTEXT);
     return LOCI_OK;
 }
 
-static loci_status weight(loci_module *m, void *decl, const char *name, int32_t ndim, const int64_t *shape,
-                          int32_t init, double a, double b, uint32_t *index)
+loci_status gain(loci_module *m, void *decl, const char *name, uint32_t *index)
 {
-    const loci_slot s = {sizeof s, LOCI_SLOT_NO_DECAY, name, ndim, init, shape, {0, 0, 0}, 0, a, b, 0};
+    const loci_slot s = {
+        sizeof s, LOCI_SLOT_NO_DECAY, name, 1, LOCI_INIT_CONST, &m->dim, {0, 0, 0}, 0, 1, 0, 0};
 
     return m->host->declare(m->host, decl, &s, index);
+}
+
+loci_status normal(loci_module *m, void *decl, const char *name, uint32_t flags, int64_t a, int64_t b, uint32_t *index)
+{
+    const loci_slot s = {
+        sizeof s, flags, name, 2, LOCI_INIT_NORMAL, (int64_t[]){a, b}, {0, 0, 0}, 0, 0, 0.02, 0};
+
+    return m->host->declare(m->host, decl, &s, index);
+}
+
+/* The cache of mac's mixer holds what attention sees of a segment. */
+static loci_status declare_mac(loci_module *m, void *decl)
+{
+    const loci_host *host = m->host;
+    const int64_t C = m->segment_tok, read = m->retrieval == SUMMARY ? m->summary_tok : C;
+    const loci_slot last = {sizeof last,          LOCI_SLOT_STATE, "last",         3, LOCI_INIT_ZERO,
+                            (int64_t[]){-1, C, m->dim}, m->shape.dtype,  0, 0, 0, 0};
+
+    if (m->retrieval == SUMMARY)
+        LOCI_RETURN_IF(normal(m, decl, "summary", LOCI_SLOT_NO_DECAY, m->summary_tok, m->dim, &m->w_summary));
+    if (m->retrieval == PREVIOUS)
+        LOCI_RETURN_IF(host->declare(host, decl, &last, &m->s_last));
+    LOCI_RETURN_IF(host->declare_sub(host, decl, m->mixer, "mix", m->persistent_tok + read + C, 0, &m->s_mix));
+    LOCI_RETURN_IF(host->declare_sub(host, decl, m->memory, "run", 0, 0, &m->s_run));
+    return host->declare_sub(host, decl, m->memory, "snap", 0, 0, &m->s_snap);
 }
 
 static loci_status declare(loci_module *m, void *decl, loci_error *err)
@@ -127,19 +185,20 @@ static loci_status declare(loci_module *m, void *decl, loci_error *err)
 
     (void)err; /* the host says what it refused */
     if (P > 0)
-        LOCI_RETURN_IF(weight(m, decl, "persistent", 2, (int64_t[]){P, m->dim}, LOCI_INIT_NORMAL, 0, 0.02, &m->w_persistent));
-    if (m->form == MAC || m->form == MAG) {
-        LOCI_RETURN_IF(weight(m, decl, "gate_y.weight", 1, &m->dim, LOCI_INIT_CONST, 1, 0, &m->w_gate_y));
-        LOCI_RETURN_IF(weight(m, decl, "gate_m.weight", 1, &m->dim, LOCI_INIT_CONST, 1, 0, &m->w_gate_m));
-    }
-    if (m->form == MAC) {
-        LOCI_RETURN_IF(host->declare_sub(host, decl, m->mixer, "mix", P + 2 * m->segment_tok, 0, &m->s_mix));
-        LOCI_RETURN_IF(host->declare_sub(host, decl, m->memory, "run", 0, 0, &m->s_run));
-        return host->declare_sub(host, decl, m->memory, "snap", 0, 0, &m->s_snap);
-    }
+        LOCI_RETURN_IF(normal(m, decl, "persistent", LOCI_SLOT_NO_DECAY, P, m->dim, &m->w_persistent));
+    if (m->memory && m->gate)
+        LOCI_RETURN_IF(gate_declare(m, decl));
+    if (m->form == MAC)
+        return declare_mac(m, decl);
     if (m->mixer)
         LOCI_RETURN_IF(host->declare_sub(host, decl, m->mixer, "mix", 0, P, &m->s_mix));
     return m->memory ? host->declare_sub(host, decl, m->memory, "mem", 0, 0, &m->s_run) : LOCI_OK;
+}
+
+/* As printed, mac reads whole segments and sees their future. */
+static uint64_t mac_promises(const loci_config *config)
+{
+    return retrieval_of(config) == LITERAL ? LOCI_CAP_BACKWARD : STREAM;
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
@@ -173,7 +232,7 @@ static loci_status backward(loci_module *m, const loci_exec *x, const loci_slots
 
 static const loci_mixer iface = {sizeof iface, 0, forward, backward};
 
-#define CLASS(name, keys_, wants_, summary_, doc_) \
+#define CLASS(name, keys_, wants_, promises_, summary_, doc_) \
     static const loci_class class_##name = {.struct_size = sizeof class_##name, \
                                             .id = #name, \
                                             .kind = LOCI_KIND_COMPOSE, \
@@ -191,19 +250,21 @@ static const loci_mixer iface = {sizeof iface, 0, forward, backward};
                                             .bind = bind, \
                                             .declare = declare, \
                                             .plan = plan, \
-                                            .iface = &iface}
+                                            .iface = &iface, \
+                                            .promises = promises_}
 
-CLASS(plain, one_keys, mixer_only, "the mixer alone", "y = mix(x | [p; x]), p learned rows (none by default).");
-CLASS(lmm, one_keys, memory_only, "the memory alone",
+CLASS(plain, one_keys, mixer_only, NULL, "the mixer alone", "y = mix(x | [p; x]), p learned rows (none by default).");
+CLASS(lmm, one_keys, memory_only, NULL, "the memory alone",
       "y = mem([p; x]), p learned rows (none by default). Behrouz et al. 2025, section 4.3.");
-CLASS(mac, mac_keys, both, "memory as context: attention by segment over [persistent; read memory; segment]",
-      "per segment: h = read(x), y = mix(x | [p; h; x]), m = write and read(y), o = gate(y, m); strictly causal.\n"
-      "Cost: attention T (P + 2C). Behrouz et al. 2025, section 4.1.");
-CLASS(mag, mag_keys, both, "memory as gate: attention and memory side by side, joined by a gate",
-      "o = gate(mix(x | [p; x]), mem(x)), gate(y, m) = rms(y) o sigmoid(rms(m)) with gains.\n"
+CLASS(mac, mac_keys, mac_wants, mac_promises, "memory as context: attention by segment over [persistent; read memory; segment]",
+      "per segment: h = read(queries), y = mix(x | [p; h; x]), m = write and read(y), o = gate(y, m); causal unless\n"
+      "retrieval = literal. Cost: attention T (P + 2C). Behrouz et al. 2025, section 4.1.");
+CLASS(mag, mag_keys, both, NULL, "memory as gate: attention and memory side by side, joined by a gate",
+      "o = gate(mix(x | [p; x]), mem(x)); by default gate(y, m) = rms(y) o sigmoid(rms(m)) with gains.\n"
       "Behrouz et al. 2025, section 4.2.");
-CLASS(mal, mal_keys, both, "memory as layer: the memory with a residual, then attention over what it made",
-      "z = [p; x], u = z + mem(z), y = mix(u | u). Behrouz et al. 2025, section 4.3; the residual is ours.");
+CLASS(mal, mal_keys, both, NULL, "memory as layer: the memory with a residual, then attention over what it made",
+      "z = [p; x], u = gate(z, mem(z)), z + mem(z) by default, y = mix(u | u). Behrouz et al. 2025, section 4.3; the\n"
+      "residual is ours.");
 
 static const loci_class *const classes[] = {&class_plain, &class_lmm, &class_mac, &class_mag, &class_mal};
 

@@ -5,16 +5,17 @@
  *     plain   y = mix(x | [p; x])
  *     lmm     y = mem([p; x])
  *     mag     y = gate( mix(x | [p; x]), mem(x) )              to_memory: mem([p; x]) instead
- *     mal     u = z + mem(z),  y = mix(u_x | u)                to_memory: z = [p; x], else z = x and u = [p; x +
- * mem(x)]
+ *     mal     u = gate( z, mem(z) ),  y = mix(u_x | u)         to_memory: z = [p; x], else z = x and u = [p; gate(x,
+ *             mem(x))]; the gate is z + mem(z) unless set
  *
  * where mix(a | b) has queries a and context b, p are the persistent rows and outputs at them are dropped.
  *
  *  (1) Without persistent rows no list is made and the mixer is called with no context of its own: the plain path.
  *  (2) A composition whose memory is `none` is plain.
+ *  (3) A mixer that takes no context is fed [p; x] as its tokens (rows.c); what it answers at p is dropped.
  *
- * Sources: Behrouz et al. 2025, section 4 (MAG, MAL, LMM). Departures: mal adds its input to the memory's output, since
- * attention over an empty memory sees nothing; mag shows p to the memory only where persistent_to_memory says so.
+ * Sources: Behrouz et al. 2025, section 4 (MAG, MAL, LMM). Departures: mal joins its input with the memory's output,
+ * since attention over an empty memory sees nothing; mag shows p to the memory only where persistent_to_memory says so.
  */
 #include "parts.h"
 
@@ -23,8 +24,10 @@ struct once {
     int64_t n; /* tokens */
     uint64_t mem_saved, mix_saved;
     struct extension ext;
-    void *e, *me, *y, *m, *u, *v; /* [p;x], mem's rows there, the gate's inputs, mal's sums as context and queries */
-    void *de, *dme, *dy, *dm, *du, *dv;
+    void *e, *me, *fed;    /* [p; x], the memory's and the mixer's rows there    */
+    void *y, *m, *u, *v;   /* the gate's inputs; mal's context and queries       */
+    void *de, *dme, *dfed; /* de: in mal of what the memory sees                 */
+    void *dy, *dm, *du, *dv;
     struct gate gate;
     void *saved_mem, *saved_mix;
 };
@@ -33,6 +36,24 @@ struct once {
 static bool extended(const loci_module *m)
 {
     return m->persistent_tok > 0 && m->to_memory;
+}
+
+static void layout_mal(const loci_module *m, struct once *o, bool back, loci_cursor *scratch, loci_cursor *keep)
+{
+    const bool ext = m->persistent_tok > 0;
+    const int64_t n = extended(m) ? o->ext.E : o->n;
+
+    o->m = cut_rows(keep, m, n);
+    o->u = ext ? cut_rows(scratch, m, o->ext.E) : NULL;
+    o->v = cut_rows(scratch, m, o->n);
+    gate_cut(&o->gate, m, n, back, scratch);
+    if (!back)
+        return;
+    o->du = ext ? cut_rows(scratch, m, o->ext.E) : NULL;
+    o->dv = cut_rows(scratch, m, o->n);
+    o->dm = cut_rows(scratch, m, n);
+    if (!extended(m))
+        o->de = cut_rows(scratch, m, n);
 }
 
 static void layout(const loci_module *m, void *buffers, bool save, bool back, struct room *r)
@@ -46,6 +67,10 @@ static void layout(const loci_module *m, void *buffers, bool save, bool back, st
         o->e = cut_rows(scratch, m, o->ext.E);
         o->de = back ? cut_rows(scratch, m, o->ext.E) : NULL;
     }
+    if (m->fed) {
+        o->fed = back ? NULL : cut_rows(scratch, m, o->ext.E);
+        o->dfed = back ? cut_rows(scratch, m, o->ext.E) : NULL;
+    }
     if (m->form == MAG) {
         o->y = cut_rows(keep, m, o->n);
         o->m = cut_rows(keep, m, o->n);
@@ -54,10 +79,7 @@ static void layout(const loci_module *m, void *buffers, bool save, bool back, st
         gate_cut(&o->gate, m, o->n, back, scratch);
     }
     if (m->form == MAL) {
-        o->u = ext ? cut_rows(extended(m) ? keep : scratch, m, o->ext.E) : NULL;
-        o->v = cut_rows(extended(m) ? scratch : keep, m, o->n);
-        o->du = back && ext ? cut_rows(scratch, m, o->ext.E) : NULL;
-        o->dv = back ? cut_rows(scratch, m, o->n) : NULL;
+        layout_mal(m, o, back, scratch, keep);
     } else if (extended(m)) {
         o->me = back ? NULL : cut_rows(scratch, m, o->ext.E);
         o->dme = back ? cut_rows(scratch, m, o->ext.E) : NULL;
@@ -68,27 +90,34 @@ static void layout(const loci_module *m, void *buffers, bool save, bool back, st
     }
 }
 
+/* The shape of a child's call over the extended rows. */
+static const loci_shape *extended_shape(loci_shape *e, const loci_shape *shape, const struct once *o)
+{
+    *e = *shape;
+    e->rows = 1;
+    e->seq = e->ctx = o->ext.E;
+    return e;
+}
+
 /* Sizes for calls of `shape`, and the children's needs: the larger scratch and host, and what each saves. */
 static loci_status sizes(const loci_module *m, const loci_shape *shape, struct once *o, loci_need *children,
                          loci_error *err)
 {
     const int64_t P = m->persistent_tok, rows = shape->rows > 0 ? shape->rows : 1;
     loci_need mix = {.struct_size = sizeof mix}, mem = {.struct_size = sizeof mem};
-    loci_shape s = *shape;
+    loci_shape s = *shape, e;
 
     *o = (struct once){.n = shape->rows * shape->seq};
     if (P > 0)
         o->ext = (struct extension){.E = o->n + P * shape->runs, .n = o->n, .runs = shape->runs};
-    s.ctx = s.seq + P * ((shape->runs + rows - 1) / rows); /* rows * ctx is what counts, and that is at least E */
-    if (m->form != LMM)
-        LOCI_RETURN_IF(m->host->child_need(m->mixer, &s, LOCI_OP_MIX, &mix, err));
-    if (extended(m)) {
-        s.rows = 1;
-        s.seq = o->ext.E;
+    if (m->form != LMM) {
+        s.ctx = s.seq + P * ((shape->runs + rows - 1) / rows); /* rows * ctx is what counts, and that is at least E */
+        LOCI_RETURN_IF(m->host->child_need(m->mixer, m->fed ? extended_shape(&e, shape, o) : &s, LOCI_OP_MIX, &mix, err));
+        s.ctx = s.seq;
     }
-    s.ctx = s.seq;
     if (m->form != PLAIN)
-        LOCI_RETURN_IF(m->host->child_need(m->memory, &s, LOCI_OP_STEP, &mem, err));
+        LOCI_RETURN_IF(m->host->child_need(m->memory, extended(m) ? extended_shape(&e, shape, o) : &s, LOCI_OP_STEP, &mem,
+                                           err));
     o->mem_saved = mem.saved;
     o->mix_saved = mix.saved;
     children->scratch = mix.scratch > mem.scratch ? mix.scratch : mem.scratch;
@@ -129,24 +158,35 @@ static const loci_tensor *dx_matrix(const struct call *c)
 
 /* ---- messages to the children ------------------------------------------------------------------------------------ */
 
-/* ctx: extended rows, NULL: the context is x. */
+/* ctx: extended rows, NULL: the context is x. (3): the extended rows are the tokens. */
 static loci_status mix(const struct call *c, const struct once *o, const loci_tensor *x, const loci_tensor *ctx,
                        loci_tensor *y)
 {
     const uint32_t s = c->m->s_mix;
     const loci_exec exec = child_exec(c, o->saved_mix, o->mix_saved, c->x->flags);
-    const loci_io io = {.struct_size = sizeof io,
-                        .op = LOCI_OP_MIX,
-                        .x = x,
-                        .ctx = ctx,
-                        .y = y,
-                        .q = c->io->q,
-                        .k = ctx ? &o->ext.batch : c->io->k,
-                        .mask = c->io->mask,
-                        .state_in = c->s->sub_in[s],
-                        .state_out = c->s->sub_out[s]};
+    loci_io io = {.struct_size = sizeof io,
+                  .op = LOCI_OP_MIX,
+                  .x = x,
+                  .ctx = ctx,
+                  .y = y,
+                  .q = c->io->q,
+                  .k = ctx ? &o->ext.batch : c->io->k,
+                  .mask = c->io->mask,
+                  .state_in = c->s->sub_in[s],
+                  .state_out = c->s->sub_out[s]};
+    loci_view vf, vy, vb;
 
-    return c->m->host->child_forward(c->m->mixer, &exec, &io, c->err);
+    if (!c->m->fed)
+        return c->m->host->child_forward(c->m->mixer, &exec, &io, c->err);
+    io.x = ctx;
+    io.ctx = NULL;
+    io.q = &o->ext.batch;
+    io.k = NULL;
+    io.y = cube(&vf, c, o->fed, 1, o->ext.rows);
+    LOCI_RETURN_IF(c->m->host->child_forward(c->m->mixer, &exec, &io, c->err));
+    LOCI_RETURN_IF(flat(&vy, c, y, "y"));
+    matrix(&vf, c, o->fed, o->ext.rows);
+    return c->m->ops->take(c->x, &vy.t, &vf.t, ints(&vb, c, o->ext.back, c->N, -1), 0, c->err);
 }
 
 static loci_status mix_back(const struct call *c, const struct once *o, const loci_tensor *x, const loci_tensor *ctx,
@@ -154,20 +194,32 @@ static loci_status mix_back(const struct call *c, const struct once *o, const lo
 {
     const uint32_t s = c->m->s_mix;
     const loci_exec exec = child_exec(c, o->saved_mix, o->mix_saved, c->x->flags);
-    const loci_io io = {.struct_size = sizeof io,
-                        .op = LOCI_OP_MIX,
-                        .x = x,
-                        .ctx = ctx,
-                        .q = c->io->q,
-                        .k = ctx ? &o->ext.batch : c->io->k,
-                        .mask = c->io->mask,
-                        .state_in = c->s->sub_in[s],
-                        .state_out = c->s->sub_out[s],
-                        .state_grad = c->s->sub_grad[s],
-                        .dy = dy,
-                        .dx = dx,
-                        .dctx = dctx};
+    loci_io io = {.struct_size = sizeof io,
+                  .op = LOCI_OP_MIX,
+                  .x = x,
+                  .ctx = ctx,
+                  .q = c->io->q,
+                  .k = ctx ? &o->ext.batch : c->io->k,
+                  .mask = c->io->mask,
+                  .state_in = c->s->sub_in[s],
+                  .state_out = c->s->sub_out[s],
+                  .state_grad = c->s->sub_grad[s],
+                  .dy = dy,
+                  .dx = dx,
+                  .dctx = dctx};
+    loci_view vf, vy;
 
+    if (!c->m->fed)
+        return c->m->host->child_backward(c->m->mixer, &exec, &io, c->err);
+    LOCI_RETURN_IF(flat(&vy, c, dy, "dy"));
+    LOCI_RETURN_IF(take(c, o->dfed, o->ext.rows, &vy.t, o->ext.x_row, 0));
+    io.x = ctx;
+    io.ctx = NULL;
+    io.q = &o->ext.batch;
+    io.k = NULL;
+    io.dy = cube(&vf, c, o->dfed, 1, o->ext.rows);
+    io.dx = dctx;
+    io.dctx = NULL;
     return c->m->host->child_backward(c->m->mixer, &exec, &io, c->err);
 }
 
@@ -255,39 +307,48 @@ static loci_status mag_forward(const struct call *c, const struct once *o)
     } else {
         LOCI_RETURN_IF(mem(c, o, c->io->x, cube(&vm, c, o->m, c->B, c->T), false));
     }
-    return gate_forward(c, &o->gate, &c->ym.t, o->y, o->m, c->N);
+    return gate_forward(c, &o->gate, &c->ym.t, matrix(&vy, c, o->y, c->N), matrix(&vm, c, o->m, c->N));
 }
 
-/* u, v: what the mixer sees, from what the memory saw. In a backward, where one of them was saved, only the other. */
-static loci_status mal_sums(const struct call *c, const struct once *o)
+/* What the memory saw, z [n, D], as the gate wants it; where it has persistent rows they are built. */
+static loci_status mal_input(const struct call *c, const struct once *o, loci_view *v, const loci_tensor **z, int64_t *n)
 {
-    loci_view v;
+    const loci_tensor *ext;
 
-    if (extended(c->m))
-        return take(c, o->v, c->N, matrix(&v, c, o->u, o->ext.rows), o->ext.back, 0);
-    return c->m->persistent_tok > 0 ? extension_build(&o->ext, c, o->u, matrix(&v, c, o->v, c->N)) : LOCI_OK;
+    *n = extended(c->m) ? o->ext.rows : c->N;
+    *z = &c->xm.t;
+    if (!extended(c->m))
+        return LOCI_OK;
+    LOCI_RETURN_IF(context(c, o, v, &ext));
+    *z = matrix(v, c, o->e, *n);
+    return LOCI_OK;
+}
+
+/* From z and m to the mixer's queries v and, with persistent rows, its context u. */
+static loci_status mal_join(const struct call *c, const struct once *o, const loci_tensor *z, int64_t n)
+{
+    const bool ext = extended(c->m);
+    loci_view vm, vu;
+
+    LOCI_RETURN_IF(gate_forward(c, &o->gate, matrix(&vu, c, ext ? o->u : o->v, n), z, matrix(&vm, c, o->m, n)));
+    if (ext)
+        return take(c, o->v, c->N, &vu.t, o->ext.back, 0);
+    return c->m->persistent_tok > 0 ? extension_build(&o->ext, c, o->u, &vu.t) : LOCI_OK;
 }
 
 static loci_status mal_forward(const struct call *c, const struct once *o)
 {
-    const loci_ops *ops = c->m->ops;
     const bool ext = extended(c->m);
     const loci_tensor *z;
-    loci_view ve, vu, vv, va;
+    loci_view ve, vm, vu, vv;
+    int64_t n;
 
-    if (ext) {
-        LOCI_RETURN_IF(context(c, o, &ve, &z));
-        LOCI_RETURN_IF(mem(c, o, z, cube(&vu, c, o->u, 1, o->ext.rows), true));
-        matrix(&vu, c, o->u, o->ext.rows);
-        LOCI_RETURN_IF(ops->map2(c->x, LOCI_MAP_ADD, &vu.t, &vu.t, matrix(&va, c, o->e, o->ext.rows), 1, 0, c->err));
-    } else {
-        if (c->ragged)
-            LOCI_RETURN_IF(zero(c, o->v, c->N));
-        LOCI_RETURN_IF(mem(c, o, c->io->x, cube(&vv, c, o->v, c->B, c->T), false));
-        matrix(&vv, c, o->v, c->N);
-        LOCI_RETURN_IF(ops->map2(c->x, LOCI_MAP_ADD, &vv.t, &vv.t, &c->xm.t, 1, 0, c->err));
-    }
-    LOCI_RETURN_IF(mal_sums(c, o));
+    LOCI_RETURN_IF(mal_input(c, o, &ve, &z, &n));
+    if (c->ragged && !ext) /* the gate reads every row */
+        LOCI_RETURN_IF(zero(c, o->m, n));
+    LOCI_RETURN_IF(ext ? mem(c, o, cube(&vu, c, o->e, 1, n), cube(&vm, c, o->m, 1, n), true)
+                       : mem(c, o, c->io->x, cube(&vm, c, o->m, c->B, c->T), false));
+    LOCI_RETURN_IF(mal_join(c, o, z, n));
     return mix(c, o, cube(&vv, c, o->v, c->B, c->T), o->u ? cube(&vu, c, o->u, 1, o->ext.rows) : NULL, c->io->y);
 }
 
@@ -324,7 +385,7 @@ static loci_status mag_backward(const struct call *c, const struct once *o)
 {
     const loci_tensor *ctx;
     loci_tensor *de = NULL;
-    loci_view ve, vde, vdy, vdm, vdme;
+    loci_view ve, vde, vy, vm, vdy, vdm, vdme;
 
     LOCI_RETURN_IF(context(c, o, &ve, &ctx));
     if (ctx) {
@@ -333,7 +394,8 @@ static loci_status mag_backward(const struct call *c, const struct once *o)
     }
     LOCI_RETURN_IF(zero(c, o->dy, c->N));
     LOCI_RETURN_IF(zero(c, o->dm, c->N));
-    LOCI_RETURN_IF(gate_backward(c, &o->gate, &c->dym.t, o->y, o->m, o->dy, o->dm, c->N));
+    LOCI_RETURN_IF(gate_backward(c, &o->gate, &c->dym.t, matrix(&vy, c, o->y, c->N), matrix(&vm, c, o->m, c->N),
+                                 matrix(&vdy, c, o->dy, c->N), matrix(&vdm, c, o->dm, c->N)));
     LOCI_RETURN_IF(mix_back(c, o, c->io->x, ctx, cube(&vdy, c, o->dy, c->B, c->T), c->io->dx, de));
     if (extended(c->m)) {
         LOCI_RETURN_IF(take(c, o->dme, o->ext.rows, matrix(&vdm, c, o->dm, c->N), o->ext.x_row, 0));
@@ -346,12 +408,13 @@ static loci_status mag_backward(const struct call *c, const struct once *o)
 
 static loci_status mal_backward(const struct call *c, const struct once *o)
 {
-    const loci_ops *ops = c->m->ops;
-    const loci_tensor *z;
+    const loci_tensor *z, *d;
     loci_tensor *u = NULL, *du = NULL;
-    loci_view ve, vu, vv, vdu, vdv, vd;
+    loci_view ve, vm, vu, vv, vdu, vdv, vd, vdm, vde;
+    int64_t n;
 
-    LOCI_RETURN_IF(mal_sums(c, o));
+    LOCI_RETURN_IF(mal_input(c, o, &ve, &z, &n));
+    LOCI_RETURN_IF(mal_join(c, o, z, n));
     if (o->u) {
         u = cube(&vu, c, o->u, 1, o->ext.rows);
         du = cube(&vdu, c, o->du, 1, o->ext.rows);
@@ -359,20 +422,26 @@ static loci_status mal_backward(const struct call *c, const struct once *o)
     }
     LOCI_RETURN_IF(zero(c, o->dv, c->N));
     LOCI_RETURN_IF(mix_back(c, o, cube(&vv, c, o->v, c->B, c->T), u, c->io->dy, cube(&vdv, c, o->dv, c->B, c->T), du));
-    if (extended(c->m)) { /* v = u by rows, u = z + mem(z), z = [p; x] */
-        LOCI_RETURN_IF(context(c, o, &ve, &z));
-        LOCI_RETURN_IF(put(c, matrix(&vd, c, o->du, o->ext.rows), o->dv, c->N, o->ext.back));
-        LOCI_RETURN_IF(ops->map1(c->x, LOCI_MAP_COPY, matrix(&vv, c, o->de, o->ext.rows), &vd.t, 1, 0, c->err));
-        LOCI_RETURN_IF(mem_back(c, o, z, du, cube(&vv, c, o->de, 1, o->ext.rows), true));
+    if (extended(c->m)) { /* v = u by rows */
+        d = matrix(&vd, c, o->du, n);
+        LOCI_RETURN_IF(put(c, d, o->dv, c->N, o->ext.back));
+    } else { /* u = [p; v] */
+        d = matrix(&vd, c, o->dv, n);
+        if (u)
+            LOCI_RETURN_IF(extension_back(&o->ext, c, o->du, d));
+    }
+    LOCI_RETURN_IF(zero(c, o->de, n));
+    LOCI_RETURN_IF(zero(c, o->dm, n));
+    LOCI_RETURN_IF(gate_backward(c, &o->gate, d, z, matrix(&vm, c, o->m, n), matrix(&vde, c, o->de, n),
+                                 matrix(&vdm, c, o->dm, n)));
+    if (extended(c->m)) {
+        LOCI_RETURN_IF(mem_back(c, o, cube(&vv, c, o->e, 1, n), cube(&vdm, c, o->dm, 1, n), cube(&vde, c, o->de, 1, n),
+                                true));
         return extension_back(&o->ext, c, o->de, dx_matrix(c));
     }
-    if (u) { /* u = [p; v] */
-        matrix(&vd, c, o->dv, c->N);
-        LOCI_RETURN_IF(extension_back(&o->ext, c, o->du, &vd.t));
-    }
-    if (c->io->dx) /* v = x + mem(x) */
-        LOCI_RETURN_IF(ops->map1(c->x, LOCI_MAP_COPY, &c->dxm.t, matrix(&vd, c, o->dv, c->N), 1, 1, c->err));
-    return mem_back(c, o, c->io->x, &vdv.t, c->io->dx, false);
+    if (c->io->dx)
+        LOCI_RETURN_IF(c->m->ops->map1(c->x, LOCI_MAP_COPY, &c->dxm.t, &vde.t, 1, 1, c->err));
+    return mem_back(c, o, c->io->x, cube(&vdm, c, o->dm, c->B, c->T), c->io->dx, false);
 }
 
 loci_status once_forward(struct call *c)

@@ -48,8 +48,7 @@ loci_tensor *ints(loci_view *v, const struct call *c, const int32_t *data, int64
     return view(v, c, i32, data, b < 0 ? 1 : 2, a, b, 0);
 }
 
-/* t [B,T,D] as [B T, D]; v is left alone for t NULL. */
-static loci_status flat(loci_view *v, const struct call *c, const loci_tensor *t, const char *what)
+loci_status flat(loci_view *v, const struct call *c, const loci_tensor *t, const char *what)
 {
     const int64_t *n, *s;
 

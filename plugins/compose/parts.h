@@ -16,17 +16,22 @@
 #include <stdbool.h>
 
 enum form { PLAIN, MAC, MAG, MAL, LMM };
+enum retrieval { STRICT, SUMMARY, PREVIOUS, LITERAL }; /* of mac; see mac.c */
 
 struct loci_module {
     const loci_host *host;
     const loci_ops *ops;
     enum form form;
     const loci_child *mixer, *memory; /* NULL: not there */
-    int64_t dim, persistent_tok, segment_tok;
-    bool to_memory;   /* the memory sees the persistent rows */
-    loci_shape shape; /* as create got it                    */
-    uint32_t w_persistent, w_gate_y, w_gate_m;
-    uint32_t s_mix, s_run, s_snap; /* states of children; s_run is the memory's where it has only one */
+    int64_t dim, persistent_tok, segment_tok, summary_tok; /* summary_tok: 0 unless retrieval is summary */
+    enum retrieval retrieval;
+    const struct gate_form *gate; /* mac, mag, mal                                                       */
+    bool to_memory;               /* the memory sees the persistent rows                                 */
+    bool fed;                     /* the mixer takes no context: persistent rows are its first tokens    */
+    loci_shape shape;             /* as create got it                                                    */
+    uint32_t w_persistent, w_summary, w_gate_y, w_gate_m, w_gate;
+    uint32_t s_last;               /* own state: the last C tokens                                       */
+    uint32_t s_mix, s_run, s_snap; /* states of children; s_run is the memory's where it has only one    */
 };
 
 /* The three memories of a call. */
@@ -48,12 +53,18 @@ struct call {
     struct room room;
 };
 
+/* class.c: weights: gains [dim], ones; and [a, b], normal(0, 0.02). None of the gains decays. */
+loci_status gain(loci_module *m, void *decl, const char *name, uint32_t *index);
+loci_status normal(loci_module *m, void *decl, const char *name, uint32_t flags, int64_t a, int64_t b, uint32_t *index);
+
 /* parts.c */
 void *cut_rows(loci_cursor *c, const loci_module *m, int64_t rows);                               /* of width D */
 loci_tensor *matrix(loci_view *v, const struct call *c, const void *data, int64_t rows);          /* [rows, D] */
 loci_tensor *cube(loci_view *v, const struct call *c, const void *data, int64_t b, int64_t t);    /* [b, t, D] */
 loci_tensor *column(loci_view *v, const struct call *c, const void *data, int64_t rows);          /* acc [rows] */
 loci_tensor *ints(loci_view *v, const struct call *c, const int32_t *data, int64_t a, int64_t b); /* b < 0: [a] */
+/* t [B, T, D] as a matrix; v is left alone for t NULL. */
+loci_status flat(loci_view *v, const struct call *c, const loci_tensor *t, const char *what);
 loci_status zero(const struct call *c, void *data, int64_t rows);
 /* out[i] = a[rows[i]] + beta out[i]; out[rows[i]] += a[i]. -1: zeros, skipped. */
 loci_status take(const struct call *c, void *out, int64_t n, const loci_tensor *a, const int32_t *rows, double beta);
@@ -72,17 +83,20 @@ int32_t position(const struct call *c, const loci_run *r, int64_t i); /* of toke
 typedef void (*layout_fn)(const loci_module *m, void *buffers, bool save, bool back, struct room *room);
 void plan_need(const loci_module *m, layout_fn layout, void *buffers, uint64_t flags, loci_need *need);
 
-/* gate.c: o = (gate_y rms(y)) o sigmoid(gate_m rms(m)); n rows. */
+/* gate.c: the forms of o = gate(y, m), all [n, dim]. */
+#define GATE_FORMS "normgate|mul|sig|lerp|add"
 struct gate {
     void *s, *t;           /* scratch rows; t in a backward only */
-    void *stat_y, *stat_m; /* backward only                  */
+    void *stat_y, *stat_m; /* backward only                      */
 };
+const struct gate_form *gate_find(const char *name); /* one of GATE_FORMS */
+loci_status gate_declare(loci_module *m, void *decl);
 void gate_cut(struct gate *g, const loci_module *m, int64_t n, bool back, loci_cursor *scratch);
-loci_status gate_forward(const struct call *c, const struct gate *g, const loci_tensor *o, const void *y, const void *m,
-                         int64_t n);
+loci_status gate_forward(const struct call *c, const struct gate *g, const loci_tensor *o, const loci_tensor *y,
+                         const loci_tensor *m);
 /* Adds to dy and dm. */
-loci_status gate_backward(const struct call *c, const struct gate *g, const loci_tensor *d_o, const void *y,
-                          const void *m, void *dy, void *dm, int64_t n);
+loci_status gate_backward(const struct call *c, const struct gate *g, const loci_tensor *d_o, const loci_tensor *y,
+                          const loci_tensor *m, const loci_tensor *dy, const loci_tensor *dm);
 
 /* rows.c: persistent rows before documents. E: the most rows that the tokens of a call can become; 0: none. */
 struct extension {

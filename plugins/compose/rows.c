@@ -6,7 +6,8 @@
  *      another in one tensor [1, rows, D]; a run that goes on has its stream's rows counted on from P + pos.
  *  (2) x_row and p_row say where an extended row comes from (-1: from the other), back says where a token of x went
  *      (-1: it is in no run).
- *  (3) p is at position -1: visible to every query of its document and never rotated.
+ *  (3) p is at position -1: visible to every query of its document and never rotated. A mixer that knows no such rows is
+ *      fed p as the first tokens of its stream instead, at positions 0 to P - 1, and x behind it.
  */
 #include "parts.h"
 #include <string.h>
@@ -36,7 +37,7 @@ void extension_fill(struct extension *e, const struct call *c)
             const int32_t t = r->row * (int32_t)c->T + r->begin + j - lead;
             e->x_row[n] = j < lead ? -1 : t;
             e->p_row[n] = j < lead ? j : -1;
-            e->pos[n] = j < lead ? -1 : position(c, r, j - lead);
+            e->pos[n] = c->m->fed ? (int32_t)e->run[i].pos + j : j < lead ? -1 : position(c, r, j - lead);
             if (j >= lead)
                 e->back[t] = n;
         }

@@ -40,6 +40,9 @@ struct trial {
     bool eval;      /* no training                          */
 };
 
+enum retrieval { STRICT, SUMMARY, PREVIOUS, LITERAL };
+#define SUMMARY_TOK 3
+
 struct rig {
     loci_conf *conf;
     loci_context *cx;
@@ -49,7 +52,8 @@ struct rig {
     loci_need need;
     uint64_t state_bytes, saved_bytes;
     void *scratch, *host, *saved[MOST_CALLS], *state[MOST_CALLS + 1], *grad;
-    int persistent, segment; /* of mac; 0: another form */
+    int persistent, segment;  /* of mac; 0: another form */
+    enum retrieval retrieval; /* of mac                  */
 };
 
 static loci_error ck_err = LOCI_ERROR_INIT;
@@ -72,6 +76,18 @@ static inline void rig_close(struct rig *r)
     loci_error_clear(&ck_err);
 }
 
+/* The plugins that were built, and those that only tests use. */
+static inline const char *plugin_path(void)
+{
+    static char path[2 * 4096 + 16];
+    const char *built = getenv("LOCI_TEST_PLUGINS"), *build = getenv("LOCI_TEST_BUILD");
+
+    snprintf(path, sizeof path, "%s", built ? built : "");
+    if (built && build)
+        snprintf(path, sizeof path, "%s:%s/tests/plugins", built, build);
+    return path;
+}
+
 /* settings: "section.key=value section.key=value". Weights are made large enough to matter. */
 static inline loci_status rig_make(struct rig *r, const char *section, const char *settings, uint64_t caps)
 {
@@ -85,7 +101,7 @@ static inline loci_status rig_make(struct rig *r, const char *section, const cha
     snprintf(text, sizeof text, "plugins.ownership=off attention.backend=ref run.threads=2 %s", settings);
     for (word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
         LOCI_TRY(loci_conf_set(r->conf, word, "--set", &ck_err));
-    LOCI_TRY(loci_context_new(&r->cx, r->conf, getenv("LOCI_TEST_PLUGINS"), false, &ck_err));
+    LOCI_TRY(loci_context_new(&r->cx, r->conf, plugin_path(), false, &ck_err));
     loci_session_shape(&shape, &none, r->cx, DIM, loci_f64);
     shape.session = NULL;
     LOCI_TRY(loci_node_new(&r->node, r->cx, &r->w, section, 0, 1, "layer.0.compose", &shape, caps, &ck_err));
@@ -249,22 +265,34 @@ out:
 
 /* ---- states ------------------------------------------------------------------------------------------------------ */
 
+/* Rows in the cache of a stream's mixer after `end` tokens. */
+static inline int cache_rows(const struct rig *r, int end)
+{
+    const int phase = r->segment ? end % r->segment : 0;
+
+    if (!r->segment)
+        return r->persistent + end;
+    if (r->retrieval == SUMMARY)
+        return r->persistent + SUMMARY_TOK + phase;
+    if (r->retrieval == PREVIOUS)
+        return r->persistent + (end > r->segment ? r->segment : 0) + phase;
+    return r->persistent + 2 * phase;
+}
+
 /* Does element `at` of row `row` of this state tensor still matter after the trial? Rows of a cache beyond what was
  * appended do not, nor does the cache of a segment that has just ended. */
 static inline bool alive(const struct rig *r, const struct trial *t, const char *name, const loci_tensor *s, int row,
                          int64_t at)
 {
-    const bool mix = strstr(name, "mix.") != NULL, cache = mix && !strstr(name, "tail");
+    const bool mix = strstr(name, "mix.") != NULL, cache = mix && s->ndim > 2 && !strstr(name, "tail");
     const int end = row < t->n_docs ? t->pos0[row] + t->len[row] : 0;
     const int phase = r->segment ? end % r->segment : 0;
-    int rows;
 
     if (s->dtype.code != LOCI_FLOAT || row >= t->n_docs)
         return false;
     if (mix && r->segment && phase == 0)
         return false;
-    rows = r->segment ? r->persistent + 2 * phase : r->persistent + end;
-    return !cache || at / s->strides[1] < rows;
+    return !cache || at / s->strides[1] < cache_rows(r, end);
 }
 
 struct walk {
@@ -384,7 +412,7 @@ static inline void result_keep(struct result *out, const struct rig *r, const st
 #define TOKEN (DIM * sizeof(double))
 static struct rig rig;
 static struct trial trial;
-static struct result one, two;
+static struct result one __attribute__((unused)), two __attribute__((unused));
 
 /* Values of weight `name` of the open rig. */
 static inline double *weight(const char *name)
