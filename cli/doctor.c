@@ -52,7 +52,7 @@ static void environment(struct doctor *d)
         snprintf(name, sizeof name, "%.*s", (int)n, *e);
         for (int i = 0; i < N; i++) {
             is |= !strcmp(name, known[i]);
-            if (loci_distance(name, known[i], 3) <= 3)
+            if (loci_distance(name, known[i], 2) <= 2)
                 near = known[i];
         }
         seen++;
