@@ -19,7 +19,7 @@ static const struct argp_option options[] = {
     {"tensor", KEY_TENSOR, "NAME", 0, "One tensor: figures and a histogram", 1},
     {"values", KEY_VALUES, 0, 0, "With --tensor: its values, as CSV, a line for each row of the last axis", 1},
     {"diff", KEY_DIFF, 0, 0, "Compare two; ends with 0 when they are equal and with 6 when they differ", 1},
-    {"gates", KEY_GATES, 0, 0, "Run one batch through a checkpoint and look at its gates and memories", 1},
+    {"gates", KEY_GATES, 0, 0, "Run one batch through a checkpoint and tell of its gates and memories instead", 1},
     {"text", KEY_TEXT, "FILE", 0, "With --gates: the text to read instead of the checkpoint's own", 1},
     {0}};
 
@@ -96,12 +96,13 @@ static loci_status folder_json(json_t *doc, const char *word, const struct optio
     }
     LOCI_TRY(inspect_facts(&part, folder, err));
     json_object_set_new(doc, "checkpoint", part);
-    LOCI_TRY(put_file(doc, "model", folder, "model.safetensors", false, true, err));
-    LOCI_TRY(put_file(doc, "state", folder, "state.safetensors", true, false, err));
-    LOCI_TRY(put_file(doc, "optimizer", folder, "optimizer.safetensors", false, false, err));
     if (gates) {
         LOCI_TRY(inspect_gates(&part, folder, text, o, err));
         json_object_set_new(doc, "gates", part);
+    } else {
+        LOCI_TRY(put_file(doc, "model", folder, "model.safetensors", false, true, err));
+        LOCI_TRY(put_file(doc, "state", folder, "state.safetensors", true, false, err));
+        LOCI_TRY(put_file(doc, "optimizer", folder, "optimizer.safetensors", false, false, err));
     }
 out:
     loci_free(log);

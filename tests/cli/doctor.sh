@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # `loci doctor` finds what is wrong, says what to do, goes on, and ends with the code of the first failure.
-# shellcheck disable=SC2016,SC2086,SC2317 # messages hold backquotes; lists are words; facts are called by their names
+# shellcheck disable=SC2016,SC2086,SC2094,SC2317 # messages hold backquotes; lists are words; `json` reads one file and
+# prints; facts are called by their names
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -3,7 +3,8 @@
 #
 # `loci explain` says what would be chosen: winner, file, score and reason, the rivals' words, the place of every backend
 # key, groups of equal layers, sizes that a training confirms, and warnings. It needs no data and writes nothing.
-# shellcheck disable=SC2016,SC2086,SC2317 # messages hold backquotes; lists are words; facts are called by their names
+# shellcheck disable=SC2016,SC2086,SC2094,SC2317 # messages hold backquotes; lists are words; `json` reads one file and
+# prints; facts are called by their names
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
