@@ -80,9 +80,10 @@ static void print_table(const loci_comparison *c)
     printf("%-*s %18s %3s %10s %11s %10s %10s\n", width, "arm", c->metric, "n", "tokens/s", "parameters", "state", "peak");
     for (uint32_t i = 0; i < c->n_arms; i++) {
         const loci_arm *a = &c->arms[i];
-        printf("%-*s %8.4f ± %7.4f %3u %10.0f %11llu %10s %10s%s%s\n", width, a->name, a->sample.mean, a->sample.se,
+        printf("%-*s %8.4f ± %7.4f %3u %10.0f %11llu %10s %10s%s%s%s\n", width, a->name, a->sample.mean, a->sample.se,
                a->sample.n, a->tokens_per_s, (unsigned long long)a->parameters, cli_bytes(b[0], a->state_bytes),
-               cli_bytes(b[1], a->peak_bytes), a->tuned ? "  " : "", a->tuned ? a->tuned : "");
+               cli_bytes(b[1], a->peak_bytes), a->tuned ? "  " : "", a->tuned ? a->tuned : "",
+               a->causal ? "" : "  " LOCI_NOT_CAUSAL);
     }
     if (c->has_baselines)
         printf("%-*s %8.4f\n%-*s %8.4f\n%-*s %8.4f\n", width, "bigram", c->baselines.bigram, width, "unigram",

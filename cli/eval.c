@@ -30,18 +30,20 @@ static loci_status run(const struct options *o, loci_error *err)
     seq = loci_conf_int(conf, -1, "data", "seq_tok");
     LOCI_TRY(loci_data_open(&d, conf, seq, err));
     LOCI_TRY(loci_model_new(&m, cx, err));
+    loci_model_warn(m);
     LOCI_TRY(loci_model_alloc(m, false, 0, err));
     LOCI_TRY(loci_checkpoint_read(&saved, folder, m, NULL, false, err));
     LOCI_TRY(loci_pass_new(&pass, m, rows, seq, rows, rows, seq, 0, err));
     LOCI_TRY(loci_pass_alloc(pass, err));
     LOCI_TRY(loci_evaluate(&loss, &tokens, d, pass, loci_conf_int(conf, -1, "train", "eval_tokens"), &cli_stop, err));
     if (o->json)
-        status = cli_print_json(json_pack("{s:o, s:o, s:I, s:n}", "loss_nats", cli_real(loss), "bits_per_byte",
-                                          cli_real(loss / log(2)), "tokens", (json_int_t)tokens, "accuracy"),
+        status = cli_print_json(json_pack("{s:o, s:o, s:I, s:n, s:b}", "loss_nats", cli_real(loss), "bits_per_byte",
+                                          cli_real(loss / log(2)), "tokens", (json_int_t)tokens, "accuracy", "causal",
+                                          loci_model_causal(m)),
                                 err);
     else
-        printf("loss %.6f nats (%.6f bits a byte) over %lld tokens, step %lld\n", loss, loss / log(2), (long long)tokens,
-               (long long)saved.step);
+        printf("loss %.6f nats (%.6f bits a byte) over %lld tokens, step %lld%s\n", loss, loss / log(2), (long long)tokens,
+               (long long)saved.step, loci_model_causal(m) ? "" : "; the model " LOCI_NOT_CAUSAL);
 out:
     loci_pass_free(pass);
     loci_model_free(m);

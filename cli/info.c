@@ -6,7 +6,7 @@
  *      the next of these) are named so, the others are the formula.
  */
 #include "cli/cli.h"
-#include "core/model/node.h"
+#include "core/model/model.h"
 #include "core/model/node_impl.h"
 #include <math.h>
 #include <string.h>
@@ -167,7 +167,7 @@ static void print_text(const json_t *doc)
 {
     static const char *const parts[] = {"cost", "source", "use"};
     const json_t *slots = json_object_get(doc, "slots"), *gates = json_object_get(doc, "gates");
-    const json_t *caps = json_object_get(doc, "caps");
+    const json_t *promises = json_object_get(doc, "promises");
     loci_text t = {0};
 
     loci_text_add(&t, "%s %s: %s", cli_text(doc, "id"), cli_text(doc, "version"), cli_text(doc, "doc"));
@@ -178,8 +178,10 @@ static void print_text(const json_t *doc)
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (*cli_text(doc, parts[i]))
             cli_wrap(parts[i], 10, cli_text(doc, parts[i]));
-    for (size_t i = 0; i < json_array_size(caps); i++)
-        loci_text_add(&t, "%s%s", i ? ", " : "", json_string_value(json_array_get(caps, i)));
+    for (size_t i = 0; i < json_array_size(promises); i++)
+        loci_text_add(&t, "%s%s", i ? ", " : "with this config: ", json_string_value(json_array_get(promises, i)));
+    if (t.len && json_is_false(json_object_get(doc, "causal")))
+        loci_text_add(&t, "; not causality: a model with it " LOCI_NOT_CAUSAL);
     if (t.len)
         cli_wrap("promises", 10, t.at);
     loci_text_free(&t);
@@ -223,6 +225,7 @@ static loci_status device_json(json_t **out, loci_context *cx, const char *word,
     *out = class_json(cls, word, "device");
     for (const char *const *key = (const char *const[]){"slots", "gates", "inputs", "outputs", NULL}; *key; key++)
         json_object_set_new(*out, *key, json_array());
+    json_object_set_new(*out, "promises", cli_promises(cls->caps));
     return LOCI_OK;
 }
 
@@ -241,7 +244,9 @@ static loci_status node_json(json_t **out, loci_context *cx, loci_weights *weigh
     shape.device = cx->device;
     LOCI_TRY(loci_node_new(&n, cx, weights, kind, 0, 1, kind, &shape, 0, err));
     *out = class_json(n->cls, word, kind);
-    json_object_set_new(*out, "caps", cli_promises(loci_node_caps(n)));
+    json_object_set_new(*out, "promises", cli_promises(loci_node_caps(n)));
+    if (n->kind >= LOCI_IS_MIXER)
+        json_object_set_new(*out, "causal", json_boolean(loci_node_caps(n) & LOCI_CAP_CAUSAL));
     json_object_set_new(*out, "slots", slots_json(n));
     json_object_set_new(*out, "gates", gates_json(n));
     json_object_set_new(*out, "inputs", ports_json(n, false));

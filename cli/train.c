@@ -63,11 +63,11 @@ static loci_status run(const struct options *o, loci_error *err)
     if (status != LOCI_OK && status != LOCI_E_STOPPED)
         goto out;
     if (o->json) {
-        json_t *end = json_pack("{s:s, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:s, s:s}", "event", "end", "step",
+        json_t *end = json_pack("{s:s, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:s, s:s, s:b}", "event", "end", "step",
                                 (json_int_t)r.step, "loss_nats", cli_real(r.loss), "valid_loss_nats",
                                 cli_real(r.valid_loss), "tokens_per_s", cli_real(r.tokens_per_s), "parameters",
                                 (json_int_t)r.parameters, "state_bytes", (json_int_t)r.state_bytes, "peak_bytes",
-                                (json_int_t)r.peak_bytes, "checkpoint", r.checkpoint, "run", dir);
+                                (json_int_t)r.peak_bytes, "checkpoint", r.checkpoint, "run", dir, "causal", r.causal);
         if (end)
             json_dumpf(end, stdout, JSON_COMPACT | JSON_REAL_PRECISION(17));
         json_decref(end);
@@ -78,6 +78,8 @@ static loci_status run(const struct options *o, loci_error *err)
                (long long)r.step, r.loss, r.valid_loss, r.valid_loss / log(2), r.tokens_per_s,
                (unsigned long long)r.parameters, cli_bytes(bytes[0], r.state_bytes), cli_bytes(bytes[1], r.peak_bytes),
                r.checkpoint);
+        if (!r.causal)
+            printf("the model " LOCI_NOT_CAUSAL "\n");
     }
 out:
     loci_conf_free(conf);

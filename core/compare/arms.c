@@ -316,6 +316,7 @@ static loci_status measure_share(loci_comparison *c, loci_model **models)
 
     for (uint32_t i = 0; i < c->n_arms; i++) {
         c->arms[i].parameters = models[i]->weights.elements;
+        c->arms[i].causal = loci_model_causal(models[i]);
         most = c->arms[i].parameters > most ? c->arms[i].parameters : most;
     }
     for (uint32_t w = 0; w < models[0]->weights.n; w++) {
@@ -346,6 +347,9 @@ loci_status loci_comparison_check(loci_comparison *c, const char *plugin_path, b
         }
     }
     LOCI_TRY(measure_share(c, models));
+    for (uint32_t i = 0; i < c->n_arms; i++)
+        if (!c->arms[i].causal)
+            loci_log(LOCI_LOG_WARN, "compare", "arm %s " LOCI_NOT_CAUSAL, c->arms[i].name);
     LOCI_TRY(find_keys(c, err));
 out:
     for (uint32_t i = 0; i < c->n_arms; i++) {

@@ -24,6 +24,7 @@ typedef struct loci_arm {
     loci_sample sample;
     double tokens_per_s; /* median over the seeds */
     uint64_t parameters, state_bytes, peak_bytes;
+    bool causal; /* false: its model sees the future */
 } loci_arm;
 
 /* A key in which arms differ; values[i] NULL: the default. */

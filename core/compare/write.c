@@ -32,10 +32,10 @@ static json_t *arm_json(const loci_comparison *c, const loci_arm *a)
 
     for (uint32_t s = 0; s < c->n_seeds; s++)
         json_array_append_new(values, real(a->values[s]));
-    j = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:i, s:o}", "name", a->name, "parameters",
+    j = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:i, s:o, s:b}", "name", a->name, "parameters",
                   (json_int_t)a->parameters, "state_bytes", (json_int_t)a->state_bytes, "peak_bytes",
                   (json_int_t)a->peak_bytes, "tokens_per_s", real(a->tokens_per_s), "mean", real(a->sample.mean), "se",
-                  real(a->sample.se), "n", (int)a->sample.n, "values", values);
+                  real(a->sample.se), "n", (int)a->sample.n, "values", values, "causal", a->causal);
     if (j && a->tuned)
         json_object_set_new(j, "tuned", json_string(a->tuned));
     return j;
@@ -169,7 +169,8 @@ static void fill_arms(loci_report_arm *arms, const loci_comparison *c)
                                     (int64_t)a->parameters,
                                     (int64_t)a->state_bytes,
                                     (int64_t)a->peak_bytes,
-                                    a->tokens_per_s};
+                                    a->tokens_per_s,
+                                    a->causal ? NULL : LOCI_NOT_CAUSAL};
     }
 }
 

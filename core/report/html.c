@@ -138,6 +138,11 @@ static void section_arms(loci_text *out, const loci_report *r)
             text(out, a->about);
             raw(out, "</span>");
         }
+        if (a->warning) {
+            raw(out, "<br><strong>\xe2\x9a\xa0 ");
+            text(out, a->warning);
+            raw(out, "</strong>");
+        }
         raw(out, "</th>");
         number_cell(out, a->mean, a->se);
         if (a->failed)

@@ -18,6 +18,7 @@ typedef struct loci_report_arm {
     int32_t n, failed;                           /* seeds with a value, seeds that ended without one           */
     int64_t parameters, state_bytes, peak_bytes; /* -1                                      */
     double tokens_per_s;                         /* NaN                                                        */
+    const char *warning;                         /* why its metric must not be taken as it is, or NULL         */
 } loci_report_arm;
 
 typedef struct loci_report_key {                /* a key in which arms differ */

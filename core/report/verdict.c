@@ -3,7 +3,7 @@
  * core/report: the verdict in words.
  *
  * A sentence a line, decided pairs first. A decided one names the better arm and the evidence. An undecided one says what would decide
- * it, and never that the arms are equal. Numbers carry as many digits as their interval supports and no more.
+ * it, and never that the arms are equal. Arms that come with a warning have it said last. Numbers carry as many digits as their interval supports and no more.
  */
 #include "core/report/report.h"
 
@@ -95,4 +95,7 @@ void loci_report_verdict(loci_text *out, const loci_report *r)
             loci_text_add(out, "%s", told++ ? "\n" : "");
             undecided(out, r, &r->pairs[i]);
         }
+    for (uint32_t i = 0; i < r->n_arms; i++)
+        if (r->arms[i].warning)
+            loci_text_add(out, "\n%s %s.", r->arms[i].name, r->arms[i].warning);
 }

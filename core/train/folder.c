@@ -127,6 +127,7 @@ static loci_status find_end(void *arg, const json_t *line, uint64_t number, loci
     out->parameters = (uint64_t)json_integer_value(json_object_get(line, "parameters"));
     out->state_bytes = (uint64_t)json_integer_value(json_object_get(line, "state_bytes"));
     out->peak_bytes = (uint64_t)json_integer_value(json_object_get(line, "peak_bytes"));
+    out->causal = !json_is_false(json_object_get(line, "causal"));
     out->reused = true;
     return LOCI_OK;
 }

@@ -72,6 +72,8 @@ static loci_status open_model(struct run *r, loci_error *err)
     r->seq = loci_conf_int(r->conf, -1, "data", "seq_tok");
     LOCI_TRY(loci_data_open(&r->data, r->conf, r->seq, err));
     LOCI_TRY(loci_model_new(&r->model, r->cx, err));
+    if (!r->how->reuse) /* compare says it once for an arm */
+        loci_model_warn(r->model);
     if (r->model->vocab < 256) {
         status = loci_fail(err, LOCI_E_CONFIG, "%s: model.vocab = %lld, and text needs 256: one token a byte",
                            loci_conf_origin(r->conf, -1, "model", "vocab"), (long long)r->model->vocab);
@@ -148,8 +150,9 @@ static loci_status start_or_resume(struct run *r, loci_error *err)
                   : loci_fail(err, LOCI_E_NOMEM, "out of memory"));
     if (!r->resumed)
         LOCI_TRY(loci_joblog_put(r->log,
-                                 json_pack("{s:s, s:i, s:I, s:I}", "event", "start", "step", 0, "seed",
-                                           (json_int_t)r->seed, "parameters", (json_int_t)r->model->weights.elements),
+                                 json_pack("{s:s, s:i, s:I, s:I, s:b}", "event", "start", "step", 0, "seed",
+                                           (json_int_t)r->seed, "parameters", (json_int_t)r->model->weights.elements,
+                                           "causal", loci_model_causal(r->model)),
                                  err));
 out:
     loci_free(path);
@@ -318,6 +321,7 @@ static loci_status result(loci_result *out, struct run *r, loci_error *err)
     out->tokens_per_s = r->at.train_seconds > 0 ? (double)r->at.tokens / r->at.train_seconds : 0;
     out->parameters = r->model->weights.elements;
     out->peak_bytes = loci_memory_peak();
+    out->causal = loci_model_causal(r->model);
     snprintf(out->checkpoint, sizeof out->checkpoint, "%s", r->at.path);
     return loci_stream_bytes(&out->state_bytes, r->model, r->seq, err);
 }
@@ -326,10 +330,10 @@ static loci_status log_end(struct run *r, const loci_result *o, loci_error *err)
 {
     return loci_joblog_put(
         r->log,
-        json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I}", "event", "end", "step", (json_int_t)o->step, "tokens",
+        json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:b}", "event", "end", "step", (json_int_t)o->step, "tokens",
                   (json_int_t)o->tokens, "loss_nats", real(o->loss), "valid_loss_nats", real(o->valid_loss),
                   "tokens_per_s", real(o->tokens_per_s), "parameters", (json_int_t)o->parameters, "state_bytes",
-                  (json_int_t)o->state_bytes, "peak_bytes", (json_int_t)o->peak_bytes),
+                  (json_int_t)o->state_bytes, "peak_bytes", (json_int_t)o->peak_bytes, "causal", o->causal),
         err);
 }
 

@@ -75,6 +75,7 @@ typedef struct loci_result {
     double loss, valid_loss, tokens_per_s;
     uint64_t parameters, state_bytes, peak_bytes;
     bool reused;
+    bool causal; /* false: the losses come from a model that sees the future */
     char checkpoint[4096];
 } loci_result;
 

@@ -18,16 +18,17 @@
     static const loci_key id = {sizeof(loci_key), type, name, def, help, choices, 0, 0}
 #define PERSISTENT "Learned rows before every document (mac: every segment), seen by all its tokens."
 #define GATE \
-    "rms(y) * sigmoid(rms(m)), both with gains; y * m; y * sigmoid(m); g * y + (1 - g) * m with g = sigmoid(W [y; m]); y " \
-    "+ m."
+    "normgate: rms(y) * sigmoid(rms(m)), both with gains; mul: y * m; sig: y * sigmoid(m); lerp: g * y + (1 - g) * m, g = " \
+    "sigmoid(W [y; m]); add: y + m."
 INT_KEY(persistent_4, "persistent_tok", "4", 0, 4096, PERSISTENT);
 INT_KEY(persistent_0, "persistent_tok", "0", 0, 4096, PERSISTENT);
 INT_KEY(segment, "segment_tok", "64", 1, 1 << 20,
         "Tokens of a segment: what attention sees and how often the memory is read anew.");
 INT_KEY(summary, "summary_tok", "8", 1, 4096, "Learned queries that read the memory for a segment; retrieval = summary.");
 OTHER_KEY(retrieval, LOCI_KEY_ENUM, "retrieval", "strict", "strict|summary|previous|literal",
-          "Whose queries read the memory for a segment: its tokens' own, each seen from there on; learned ones; those of "
-          "the segment before; its tokens' own, all seen by all, as printed in the paper: literal sees the future.");
+          "Whose queries read the memory for a segment. strict: its tokens', each row seen from its token on; summary: "
+          "learned ones; previous: those of the segment before; literal: its tokens', all rows seen by all and the memory "
+          "read when the segment is written, as printed in the paper: it sees the future.");
 OTHER_KEY(gating, LOCI_KEY_ENUM, "gate", "normgate", GATE_FORMS, "How attention y and memory m join: " GATE);
 OTHER_KEY(adding, LOCI_KEY_ENUM, "gate", "add", GATE_FORMS, "How the input y and memory m join: " GATE);
 OTHER_KEY(to_memory_no, LOCI_KEY_BOOL, "persistent_to_memory", "no", NULL, "The memory reads the persistent rows too.");

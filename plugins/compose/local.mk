@@ -1,6 +1,6 @@
 # plugins/compose
 plugin_LTLIBRARIES += %D%/compose.la
-%C%_compose_la_SOURCES = %D%/class.c %D%/gate.c %D%/mac.c %D%/mac.h %D%/once.c %D%/parts.c %D%/parts.h %D%/retrieve.c \
+%C%_compose_la_SOURCES = %D%/children.c %D%/class.c %D%/gate.c %D%/mac.c %D%/mac.h %D%/mal.c %D%/once.c %D%/once.h %D%/parts.c %D%/parts.h %D%/retrieve.c \
                          %D%/rows.c %D%/segments.c
 %C%_compose_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 %C%_compose_la_CFLAGS = $(PLUGIN_CFLAGS)

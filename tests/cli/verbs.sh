@@ -131,12 +131,13 @@ info_takes_the_doc_apart() {
     json out source | grep -q '^Vaswani' || bad "no source"
     [ -n "$(json out use)" ] || bad "no use"
     json out formula | grep -q 'Cost:' && bad "the cost stands in the formula"
-    json out caps '*' | grep -qx gradients || bad "no promise"
+    json out caps '*' | grep -qx gradients || bad "no promise of the class"
+    json out promises '*' | grep -qx gradients || bad "no promise with this config"
     loci info device/cpu --json
     exits 0
     is 'slots of a device' "$(json out slots '#')" 0
     loci info attention/ref
-    prints 'source    Vaswani' 'promises  gradients'
+    prints 'source    Vaswani' 'promises  with this config: gradients'
 }
 
 info_follows_the_config() {

@@ -374,8 +374,8 @@ static void html__copes_with_nothing_at_all(void)
 {
     loci_report empty = {.metric = "loss", .share_equal = NAN};
     const double v[2] = {1, NAN};
-    loci_report_arm arms[2] = {{"a", NULL, 1, NAN, 1, 0, -1, -1, -1, NAN},
-                               {"b", NULL, NAN, NAN, 0, 1, -1, -1, -1, NAN}};
+    loci_report_arm arms[2] = {{"a", NULL, 1, NAN, 1, 0, -1, -1, -1, NAN, NULL},
+                               {"b", NULL, NAN, NAN, 0, 1, -1, -1, -1, NAN, NULL}};
     loci_pair pair;
     loci_text html = {0};
     CK_OK(loci_report_html(&html, &empty, &ck_err));
@@ -391,6 +391,24 @@ static void html__copes_with_nothing_at_all(void)
     CU_ASSERT_PTR_NULL(strstr(html.at, ">nan"));
     CU_ASSERT_PTR_NULL(strstr(html.at, "-nan"));
     loci_text_free(&html);
+}
+
+/* What must not be taken as it is says so beside its number and where the verdict is read. */
+static void warning__stands_in_the_table_and_behind_the_verdict(void)
+{
+    static example e;
+    loci_text html = {0}, words = {0};
+
+    make_example(&e);
+    e.arms[1].warning = "sees <the> future";
+    CK_OK(loci_report_html(&html, &e.report, &ck_err));
+    CU_ASSERT(strstr(html.at, "mag sees &lt;the&gt; future.</p>") != NULL);
+    CU_ASSERT(strstr(html.at, "mag<br><strong>\xe2\x9a\xa0 sees &lt;the&gt; future</strong>") != NULL);
+    CU_ASSERT(strstr(html.at, "<the>") == NULL);
+    loci_report_verdict(&words, &e.report);
+    CU_ASSERT(words.at && strstr(words.at, "\nmag sees <the> future.") != NULL);
+    loci_text_free(&html);
+    loci_text_free(&words);
 }
 
 static void verdict__is_a_sentence_per_pair(void)
@@ -454,6 +472,7 @@ static void the_folder_of_these_tests__can_be_removed(void)
     X(html__is_well_formed) \
     X(html__several_plots_have_different_ids) \
     X(html__copes_with_nothing_at_all) \
+    X(warning__stands_in_the_table_and_behind_the_verdict) \
     X(verdict__is_a_sentence_per_pair) \
     X(report__every_allocation_may_fail) \
     X(the_folder_of_these_tests__can_be_removed)
