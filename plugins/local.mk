@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # plugins/: one folder and one line each.
+
+# The headers of a memory rule's tests: one call of it, and what every rule must pass.
+rule_parts  = tests/unit/rule.h tests/unit/host.h tests/ck.h
+suite_parts = tests/unit/suite.h tests/unit/suite_same.h tests/unit/suite_use.h tests/unit/trial.h \
+                tests/unit/matrix.h $(rule_parts)
+
 include %D%/attn_ref/local.mk
 include %D%/attn_cpu/local.mk
 include %D%/mix_mha/local.mk

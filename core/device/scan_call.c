@@ -30,15 +30,19 @@ loci_status loci_scan_rule(scan_job *j, const loci_scan_io *io, loci_error *err)
         return loci_fail(err, LOCI_E_ARG, "scan: read order %d is neither AFTER_WRITE nor BEFORE_WRITE",
                          (int)io->read_order);
 
-    if (m && io->error != LOCI_SCAN_ERROR_UNDECAYED)
-        return loci_fail(err, LOCI_E_UNSUPPORTED, "scan: error %d: only UNDECAYED is served", (int)io->error);
+    if (m && (io->error < LOCI_SCAN_ERROR_UNDECAYED || io->error > LOCI_SCAN_ERROR_NONE))
+        return loci_fail(err, LOCI_E_ARG, "scan: error %d is none of UNDECAYED 0, DECAYED 1, NONE 2", (int)io->error);
 
     j->write = io->op != LOCI_OP_READ;
     j->read = io->op != LOCI_OP_WRITE;
     j->before = m && io->read_order == LOCI_SCAN_BEFORE_WRITE;
-    j->exact = j->write && io->mode == LOCI_SCAN_EXACT;
-    j->frozen = j->write && io->mode == LOCI_SCAN_FROZEN;
-    j->n_state = !m ? 1 : io->mode == LOCI_SCAN_FROZEN ? 3 : 2;
+    j->decayed = m && io->error == LOCI_SCAN_ERROR_DECAYED;
+    j->blind = m && io->error == LOCI_SCAN_ERROR_NONE;
+    if (j->blind && j->mode == LOCI_SCAN_FROZEN) /* an error that sees no memory sees none at the chunk's start */
+        j->mode = LOCI_SCAN_EXACT;
+    j->exact = j->write && j->mode == LOCI_SCAN_EXACT;
+    j->frozen = j->write && j->mode == LOCI_SCAN_FROZEN;
+    j->n_state = !m ? 1 : j->mode == LOCI_SCAN_FROZEN ? 3 : 2;
     j->n_ck = m && j->write ? 2 : 1;
     j->seg = !j->write ? SCAN_READ_TOK : j->exact ? io->chunk : SCAN_TOK;
     j->chunk = j->seg;
@@ -254,7 +258,7 @@ loci_status loci_scan_sizes(scan_job *j, uint64_t slots, uint64_t size, scan_byt
     if (!loci_mul(&state, (uint64_t)(j->n_ck * j->e * j->d), (uint64_t)j->H * size) ||
         !loci_mul(&out->checkpoint, state, slots))
         goto huge;
-    if (j->exact || j->frozen) {
+    if ((j->exact || j->frozen) && !j->blind) {
         if (!loci_mul(&tokens, (uint64_t)j->B, (uint64_t)j->T) ||
             !loci_mul(&out->err, tokens, (uint64_t)(j->H * j->e) * size) || out->err > UINT64_MAX / 2)
             goto huge;

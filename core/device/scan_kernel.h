@@ -11,7 +11,7 @@
  *  (3) Items are dealt out to lanes, item i to lane i mod lanes; a lane owns a piece of scratch and works through its
  *      items in order. The number of lanes depends on the number of items alone.
  *
- * saved:    err [B,T,H,e] (chunk forms of M), rounded up to 64 bytes | checkpoint [slot, H, n_ck, e, d]  (D: [slot, N])
+ * saved:    err [B,T,H,e] (chunk forms of M that predict), rounded up to 64 bytes | checkpoint [slot, H, n_ck, e, d]  (D: [slot, N])
  *           where slot counts the segments with a checkpoint, in the order of the runs
  * scratch:  lanes x lane elements | one element per item, for the gradient of a g of shape [H]
  */
@@ -40,6 +40,7 @@ typedef struct scan_view {
 typedef struct scan_job {
     int32_t scan, mode;
     bool read, write, before, frozen, exact, back, save;
+    bool decayed, blind;    /* M: the error sees (1 - alpha) M; it sees nothing */
     bool g_channel, g_head; /* g has an axis of channels; g is [H] */
     int64_t B, T, H, d, e;  /* D: H is 1, e is 1, d is N           */
     double scale, c;

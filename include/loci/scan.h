@@ -12,18 +12,19 @@
  *   W  diagonal plus low rank (RWKV-7: Peng et al. 2025; delta rule: Yang et al. 2024)
  *        S_t = S_{t-1} diag(exp g_t) + (S_{t-1} u_t) w_t' + v_t k_t'      y_t = scale S_t q_t
  *   M  delta rule with momentum and forgetting (Titans: Behrouz et al. 2025, eqs. 9-14)
- *        e_t = M_{t-1} k_t - v_t     Z_t = eta_t Z_{t-1} - c theta_t e_t k_t'     M_t = (1 - alpha_t) M_{t-1} + Z_t
- *        y_t = M_t q_t (after the write), M_{t-1} q_t (before it)          c = loss_scale
+ *        e_t = A_t k_t - v_t         Z_t = eta_t Z_{t-1} - c theta_t e_t k_t'     M_t = (1 - alpha_t) M_{t-1} + Z_t
+ *        y_t = M_t q_t (after the write), M_{t-1} q_t (before it)          c = loss_scale, A_t by `error`, below
  *
  * Shapes. q, k, u, w [B,T,H,d]; v, y [B,T,H,e]; in D v, y, g are [B,T,N]. g, log decay <= 0, acc: NULL (none), [H],
  * [B,T,H] or [B,T,H,d] (D: [B,T,N]). alpha, eta, theta [B,T,H], acc.
  * States, all [states, ...]: L, W: S [H,e,d].  D: h [N].  M: M, Z [H,e,d]; in frozen mode a third, C [H,e,d], the
- * memory at the start of the chunk in progress; the phase of the chunk is run.pos mod chunk.
+ * memory at the start of the chunk in progress (not with error NONE); the phase of the chunk is run.pos mod chunk.
  *
  * Modes of M (memory-rules: the exact chunk equals the recurrence up to rounding for every chunk size):
  *   SEQUENTIAL  the recurrence, token by token
  *   EXACT       chunks of `chunk` tokens, one triangular solve each
- *   FROZEN      the error is taken at the memory of the chunk's start: e_t = M_c k_t - v_t (Titans section 3.2)
+ *   FROZEN      the error is taken at the memory of the chunk's start: M_c in place of M_{t-1} in A_t (Titans section
+ *               3.2); an error that is decayed still decays by its own token alone, A_t = (1 - alpha_t) M_c
  * L, D, W know SEQUENTIAL only. op READ reads M q without writing, WRITE writes without reading; where state_out is other
  * storage than state_in, READ copies the rows of its runs. With eta NULL the tensor of Z may have data NULL.
  */
@@ -53,7 +54,9 @@ extern "C" {
 /* What a write of M corrects: e_t = A_t k_t - v_t with
  *   UNDECAYED  A_t = M_{t-1}                       Titans
  *   DECAYED    A_t = (1 - alpha_t) M_{t-1}         gated delta rule (Yang et al. 2024): forget first
- *   NONE       A_t = 0                             Hebbian: nothing is predicted, modes EXACT and FROZEN are one */
+ *   NONE       A_t = 0                             Hebbian: nothing is predicted, modes EXACT and FROZEN are one
+ * Gated DeltaNet as published, with gates g and b, is DECAYED with alpha = 1 - g, theta = b; it is also UNDECAYED with
+ * alpha = 1 - g, theta = g b and values v / g. */
 #define LOCI_SCAN_ERROR_UNDECAYED 0
 #define LOCI_SCAN_ERROR_DECAYED 1
 #define LOCI_SCAN_ERROR_NONE 2
@@ -81,7 +84,7 @@ typedef struct loci_scan_io {
 typedef struct loci_scan {
     uint32_t struct_size, reserved0;
     /* Raises need by what forward and backward take of scratch and saved for the shape's limits (rows, seq, runs,
-     * heads, dk, dv, dtype, acc, flags); for D dk is N. io: scan, op, mode, chunk are read. */
+     * heads, dk, dv, dtype, acc, flags); for D dk is N. io: scan, op, mode, chunk, error are read. */
     loci_status (*plan)(const loci_scan_io *, const loci_shape *, loci_need *, loci_error *);
     loci_status (*forward)(const loci_exec *, const loci_scan_io *, loci_error *);
     loci_status (*backward)(const loci_exec *, const loci_scan_io *, loci_error *);

@@ -7,5 +7,5 @@ plugin_LTLIBRARIES += %D%/mem_none.la
 EXTRA_DIST += %D%/README.md
 
 check_PROGRAMS += %D%/test_none
-%C%_test_none_SOURCES = %D%/test_none.c %D%/none.c tests/unit/rule.h tests/unit/host.h tests/ck.h
+%C%_test_none_SOURCES = %D%/test_none.c %D%/none.c $(rule_parts)
 %C%_test_none_LDADD = libloci.la $(CUNIT_LIBS) -lm

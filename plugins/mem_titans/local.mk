@@ -5,10 +5,10 @@ plugin_LTLIBRARIES += %D%/mem_titans.la
 %C%_mem_titans_la_CFLAGS = $(PLUGIN_CFLAGS)
 %C%_mem_titans_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 %C%_mem_titans_la_LIBADD = -lm
-EXTRA_DIST += %D%/README.md %D%/titans_ref.tmpl
+EXTRA_DIST += %D%/README.md
 
 check_PROGRAMS += %D%/test_titans %D%/test_titans_cases
-%C%_test_titans_SOURCES = %D%/test_titans.c %D%/titans.c tests/unit/rule.h tests/unit/host.h tests/ck.h
+%C%_test_titans_SOURCES = %D%/test_titans.c %D%/titans.c $(suite_parts)
 %C%_test_titans_LDADD = libloci.la $(CUNIT_LIBS) -lm
-%C%_test_titans_cases_SOURCES = %D%/test_titans_cases.c %D%/titans.c tests/unit/rule.h tests/unit/host.h tests/ck.h
+%C%_test_titans_cases_SOURCES = %D%/test_titans_cases.c %D%/titans.c $(rule_parts)
 %C%_test_titans_cases_LDADD = libloci.la $(CUNIT_LIBS) -lm

@@ -7,7 +7,7 @@
  *     M_t = (1 - alpha_t) M_{t-1} + S_t                   forgetting                    (eqs. 13, 14)
  *     y_t = M_t q_t                                       the read                      (eq. 15)
  *
- * for each head, M and S [dv, dk]. The device's loci.scan/1 does the work; titans_ref.tmpl is the formula in plain
+ * for each head, M and S [dv, dk]. The device's loci.scan/1 does the work; tests/unit/matrix.h is the formula in plain
  * loops. This file is the class: keys, gates, slots, and the call.
  *
  *  (1) Weights and states are the same in modes exact and sequential, so that one checkpoint serves both. Mode frozen

@@ -1,30 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * tests/unit/rule.h: for the tests of a memory rule: open one with given keys on a small host, and call it on tensors
- * of doubles.
+ * of doubles. What the rule declares (states of any shape [-1, H, ...], gates of any width, weights) decides the
+ * shapes.
  *
- * Scratch and saved are exactly what plan asks for, filled with NaN, with guard bytes behind them. A rule is opened
- * from `loci_plugin_v1` of the program, so a test links the plugin it tests.
+ * Scratch, host scratch and saved are exactly what plan asks for, filled with NaN, with guard bytes behind them; no
+ * other tensor is aligned to more than its elements. A rule is opened from a class, or by id from `loci_plugin_v1` of
+ * the program, so a test links the plugin it tests.
+ *
+ * A rule can be given a fault, to see that a test would notice: answers of zero, or a gate times a wrong factor.
  */
 #ifndef LOCI_TESTS_RULE_H
 #define LOCI_TESTS_RULE_H
 
 #include "tests/ck.h"
 #include "tests/unit/host.h"
+#include <loci/author.h>
 
 extern const loci_plugin loci_plugin_v1;
+
+#define RULE_MOST 16 /* weights, states or gates of a rule */
+
+typedef struct rule_fault {
+    bool zero;        /* y, final states and gradients become 0           */
+    const char *gate; /* the rule is given this gate times factor; NULL: no */
+    double factor;
+} rule_fault;
 
 typedef struct rule {
     struct ck_host h; /* first: a loci_host * is a rule * */
     const loci_class *cls;
     const loci_memory *iface;
     loci_module *m;
-    const char *keys[16]; /* name, value, name, value, ..., NULL */
-    loci_slot weight[4], state[4];
-    loci_gate gate[4];
+    const char *keys[32]; /* name, value, name, value, ..., NULL; the first of a name counts */
+    loci_slot weight[RULE_MOST], state[RULE_MOST];
+    int64_t weight_shape[RULE_MOST][LOCI_MAX_DIM], state_shape[RULE_MOST][LOCI_MAX_DIM]; /* the slots' */
+    loci_gate gate[RULE_MOST];
     uint32_t n_weight, n_state, n_gate;
     int64_t H, dk, dv;
     int bits;
+    double gradients_from; /* what gradients hold before a backward adds to them; they are returned without it */
+    rule_fault fault;
 } rule;
 
 static loci_error ck_err = LOCI_ERROR_INIT;
@@ -34,10 +50,17 @@ static loci_error ck_err = LOCI_ERROR_INIT;
 static inline loci_status rule_declare(const loci_host *h, void *decl, const loci_slot *slot, uint32_t *index)
 {
     rule *r = (rule *)decl;
+    const bool state = slot->flags & LOCI_SLOT_STATE;
+    loci_slot *to;
+    int64_t *shape;
 
     (void)h;
-    *index = slot->flags & LOCI_SLOT_STATE ? r->n_state++ : r->n_weight++;
-    (slot->flags & LOCI_SLOT_STATE ? r->state : r->weight)[*index] = *slot;
+    *index = state ? r->n_state++ : r->n_weight++;
+    to = &(state ? r->state : r->weight)[*index];
+    shape = (state ? r->state_shape : r->weight_shape)[*index];
+    *to = *slot;
+    memcpy(shape, slot->shape, (size_t)slot->ndim * sizeof *shape);
+    to->shape = shape;
     return LOCI_OK;
 }
 
@@ -100,14 +123,15 @@ static inline loci_shape rule_shape(const rule *r, uint64_t flags, int64_t rows,
                         .device = {LOCI_CPU, 0}};
 }
 
-/* keys: pairs of words that end with NULL; they must outlive the rule. */
-static inline loci_status rule_open(rule *r, const char *id, int bits, int64_t H, int64_t dk, int64_t dv, int threads,
-                                    const char *const *keys)
+/* keys, more: pairs of words that end with NULL, or NULL; they must outlive the rule. */
+static inline loci_status rule_open_class(rule *r, const loci_class *cls, int bits, int64_t H, int64_t dk, int64_t dv,
+                                          int threads, const char *const *keys, const char *const *more)
 {
     const loci_site site = {sizeof site, 0, 1, 0, "layer.0.memory"};
     const loci_config config = rule_config(r);
     loci_shape shape;
     loci_status status;
+    int n = 0;
 
     memset(r, 0, sizeof *r);
     ck_err = (loci_error)LOCI_ERROR_INIT;
@@ -116,21 +140,37 @@ static inline loci_status rule_open(rule *r, const char *id, int bits, int64_t H
         return status;
     r->h.host.declare = rule_declare;
     r->h.host.declare_gate = rule_declare_gate;
-    for (uint32_t i = 0; i < loci_plugin_v1.n_classes; i++)
-        if (!strcmp(loci_plugin_v1.classes[i]->id, id))
-            r->cls = loci_plugin_v1.classes[i];
-    r->iface = (const loci_memory *)r->cls->iface;
+    r->cls = cls;
+    r->iface = (const loci_memory *)cls->iface;
     for (int i = 0; keys && keys[i]; i++)
-        r->keys[i] = keys[i];
+        r->keys[n++] = keys[i];
+    for (int i = 0; more && more[i]; i++)
+        r->keys[n++] = more[i];
     r->bits = bits;
     r->H = H;
     r->dk = dk;
     r->dv = dv;
     shape = rule_shape(r, 0, 0, 0, 0);
-    status = r->cls->create(&r->h.host, &config, &site, &shape, &r->m, &ck_err);
-    if (status == LOCI_OK && r->cls->declare)
-        status = r->cls->declare(r->m, r, &ck_err);
+    status = cls->create(&r->h.host, &config, &site, &shape, &r->m, &ck_err);
+    if (status == LOCI_OK && cls->declare)
+        status = cls->declare(r->m, r, &ck_err);
     return status;
+}
+
+/* The class of that id in the program's plugin. */
+static inline const loci_class *rule_class(const char *id)
+{
+    for (uint32_t i = 0; i < loci_plugin_v1.n_classes; i++)
+        if (!strcmp(loci_plugin_v1.classes[i]->id, id))
+            return loci_plugin_v1.classes[i];
+    printf("the plugin has no class %s\n", id);
+    exit(1);
+}
+
+static inline loci_status rule_open(rule *r, const char *id, int bits, int64_t H, int64_t dk, int64_t dv, int threads,
+                                    const char *const *keys)
+{
+    return rule_open_class(r, rule_class(id), bits, H, dk, dv, threads, keys, NULL);
 }
 
 static inline void rule_close(rule *r)
@@ -144,41 +184,52 @@ static inline void rule_close(rule *r)
 
 typedef struct box {
     loci_tensor t;
-    int64_t shape[4], strides[4];
+    int64_t shape[LOCI_MAX_DIM], strides[LOCI_MAX_DIM], n;
 } box;
 
-static inline int64_t box_make(box *b, const double *from, int bits, int rank, int64_t s0, int64_t s1, int64_t s2,
-                               int64_t s3)
+static inline void box_put(const box *b, int64_t i, double value)
 {
-    const int64_t shape[4] = {s0, s1, s2, s3};
-    int64_t n = 1;
+    if (b->t.dtype.bits == 64)
+        ((double *)loci_ptr(&b->t))[i] = value;
+    else
+        ((float *)loci_ptr(&b->t))[i] = (float)value;
+}
 
+static inline double box_at(const box *b, int64_t i)
+{
+    return b->t.dtype.bits == 64 ? ((const double *)loci_ptr(&b->t))[i] : (double)((const float *)loci_ptr(&b->t))[i];
+}
+
+/* from NULL: zeros. One element of room before the data keeps it off every alignment but its own. */
+static inline void box_shape(box *b, const double *from, int bits, int rank, const int64_t *shape)
+{
     memset(b, 0, sizeof *b);
     b->t = (loci_tensor){.device = {LOCI_CPU, 0}, .ndim = rank, .dtype = {LOCI_FLOAT, (uint8_t)bits, 1}};
     b->t.shape = b->shape;
     b->t.strides = b->strides;
+    b->n = 1;
     for (int i = rank - 1; i >= 0; i--) {
         b->shape[i] = shape[i];
-        b->strides[i] = n;
-        n *= shape[i];
+        b->strides[i] = b->n > 0 ? b->n : 1;
+        b->n *= shape[i];
     }
-    b->t.data = malloc((size_t)n * 8 + 1);
-    for (int64_t i = 0; i < n; i++)
-        if (bits == 64)
-            ((double *)b->t.data)[i] = from ? from[i] : 0;
-        else
-            ((float *)b->t.data)[i] = from ? (float)from[i] : 0;
-    return n;
+    b->t.data = malloc((size_t)(b->n + 1) * (size_t)bits / 8);
+    b->t.byte_offset = (uint64_t)bits / 8;
+    for (int64_t i = 0; i < b->n; i++)
+        box_put(b, i, from ? from[i] : 0);
 }
 
+static inline void box_make(box *b, const double *from, int bits, int rank, int64_t s0, int64_t s1, int64_t s2,
+                            int64_t s3)
+{
+    box_shape(b, from, bits, rank, (const int64_t[]){s0, s1, s2, s3});
+}
+
+/* Frees the box; to may be NULL. */
 static inline void box_take(box *b, double *to)
 {
-    int64_t n = 1;
-
-    for (int i = 0; i < b->t.ndim; i++)
-        n *= b->shape[i];
-    for (int64_t i = 0; to && i < n; i++)
-        to[i] = b->t.dtype.bits == 64 ? ((double *)b->t.data)[i] : (double)((float *)b->t.data)[i];
+    for (int64_t i = 0; to && i < b->n; i++)
+        to[i] = box_at(b, i);
     free(b->t.data);
 }
 
@@ -199,89 +250,171 @@ static inline bool guarded(const char *p, uint64_t bytes)
     return true;
 }
 
-/* Tensors of a call; NULL where the rule has none. Gradients are set, not added to. */
+/* Tensors of a call; NULL where the rule has none: an input is then 0, a result is dropped. y holds what y shall hold
+ * before the call, and so does out where it is not also `state`: a run's results replace it. Gradients are set to what
+ * the rule adds. din: the gradient of state, dstate that of out. */
 typedef struct rule_call {
     int op;
     int64_t B, T, states;
     const loci_run *runs;
     uint32_t n_runs;
-    const double *q, *k, *v, *gate[3], *state[3], *dy, *dstate[3];
-    double *y, *out[3], *dq, *dk, *dv, *dgate[3], *din[3];
+    const double *q, *k, *v, *gate[RULE_MOST], *state[RULE_MOST], *weight[RULE_MOST], *dy, *dstate[RULE_MOST];
+    double *y, *out[RULE_MOST], *dq, *dk, *dv, *dgate[RULE_MOST], *din[RULE_MOST], *dweight[RULE_MOST];
 } rule_call;
+
+static inline int64_t rule_gate_width(const rule *r, uint32_t i)
+{
+    return r->gate[i].width > 1 ? r->gate[i].width : 1;
+}
+
+/* Elements of state i in one state row and head, and of weight i. */
+static inline int64_t rule_state_size(const rule *r, uint32_t i)
+{
+    int64_t n = 1;
+
+    for (int x = 2; x < r->state[i].ndim; x++)
+        n *= r->state_shape[i][x];
+    return n;
+}
+
+static inline int64_t rule_weight_size(const rule *r, uint32_t i)
+{
+    int64_t n = 1;
+
+    for (int x = 0; x < r->weight[i].ndim; x++)
+        n *= r->weight_shape[i][x];
+    return n;
+}
+
+static inline void box_gate(box *b, const rule *r, uint32_t i, const double *from, const rule_call *c)
+{
+    const int64_t width = rule_gate_width(r, i);
+
+    box_make(b, from, r->bits, width > 1 ? 4 : 3, c->B, c->T, r->H, width);
+}
+
+static inline void box_state(box *b, const rule *r, uint32_t i, const double *from, int64_t states)
+{
+    int64_t shape[LOCI_MAX_DIM];
+
+    memcpy(shape, r->state_shape[i], sizeof shape);
+    shape[0] = states;
+    box_shape(b, from, r->bits, r->state[i].ndim, shape);
+}
+
+static inline void box_fill(const box *b, double value)
+{
+    for (int64_t i = 0; i < b->n; i++)
+        box_put(b, i, value);
+}
+
+/* A result that was added to, without what it was added to. */
+static inline void box_take_sum(box *b, double from, double *to)
+{
+    for (int64_t i = 0; i < b->n; i++)
+        box_put(b, i, box_at(b, i) - from);
+    box_take(b, to);
+}
 
 static inline loci_status rule_run(rule *r, const rule_call *c, bool back)
 {
     const loci_batch batch = {sizeof batch, c->n_runs, c->runs, NULL};
-    const loci_shape shape = rule_shape(r, back ? LOCI_X_SAVE : 0, c->B, c->T, c->n_runs);
+    loci_shape shape = rule_shape(r, back ? LOCI_X_SAVE : 0, c->B, c->T, c->n_runs);
     const uint32_t needs = r->iface->needs;
-    box q, k, v, y, dy, dq, dk, dv, gate[4], dgate[4], in[4], out[4], grad[4];
-    const loci_tensor *gates[4];
-    loci_tensor *dgates[4], s_in[4], s_out[4], s_grad[4];
+    box in[3], out[2], grad[3], gate[RULE_MOST], dgate[RULE_MOST], state[3][RULE_MOST], weight[2][RULE_MOST];
+    const loci_tensor *gates[RULE_MOST];
+    loci_tensor *dgates[RULE_MOST], states[3][RULE_MOST], weights[2][RULE_MOST];
+    const double *const given[3] = {c->q, c->k, c->v};
+    double *const wanted[3] = {c->dq, c->dk, c->dv};
     loci_need need = {.struct_size = sizeof need};
     loci_exec x = ck_exec(&r->h);
-    loci_slots s = {.struct_size = sizeof s, .n_state = r->n_state};
+    loci_slots s = {.struct_size = sizeof s, .n_state = r->n_state, .n_params = r->n_weight};
     loci_rule_io io = {.struct_size = sizeof io, .op = c->op, .batch = &batch};
     loci_status status;
 
-    box_make(&q, c->q, r->bits, 4, c->B, c->T, r->H, r->dk);
-    box_make(&k, c->k, r->bits, 4, c->B, c->T, r->H, r->dk);
-    box_make(&v, c->v, r->bits, 4, c->B, c->T, r->H, r->dv);
-    box_make(&y, c->y, r->bits, 4, c->B, c->T, r->H, r->dv);
-    box_make(&dy, c->dy, r->bits, 4, c->B, c->T, r->H, r->dv);
-    box_make(&dq, NULL, r->bits, 4, c->B, c->T, r->H, r->dk);
-    box_make(&dk, NULL, r->bits, 4, c->B, c->T, r->H, r->dk);
-    box_make(&dv, NULL, r->bits, 4, c->B, c->T, r->H, r->dv);
+    shape.states = c->states;
+    for (int i = 0; i < 3; i++) {
+        box_make(&in[i], given[i], r->bits, 4, c->B, c->T, r->H, i < 2 ? r->dk : r->dv);
+        box_make(&grad[i], NULL, r->bits, 4, c->B, c->T, r->H, i < 2 ? r->dk : r->dv);
+        box_fill(&grad[i], r->gradients_from);
+    }
+    box_make(&out[0], c->y, r->bits, 4, c->B, c->T, r->H, r->dv);
+    box_make(&out[1], c->dy, r->bits, 4, c->B, c->T, r->H, r->dv);
     for (uint32_t i = 0; i < r->n_gate; i++) {
-        box_make(&gate[i], c->gate[i], r->bits, 3, c->B, c->T, r->H, 0);
-        box_make(&dgate[i], NULL, r->bits, 3, c->B, c->T, r->H, 0);
+        const bool wrong = r->fault.gate && !strcmp(r->fault.gate, r->gate[i].name);
+
+        box_gate(&gate[i], r, i, c->gate[i], c);
+        box_gate(&dgate[i], r, i, NULL, c);
+        box_fill(&dgate[i], r->gradients_from);
+        for (int64_t j = 0; wrong && j < gate[i].n; j++)
+            box_put(&gate[i], j, r->fault.factor * box_at(&gate[i], j));
         gates[i] = &gate[i].t;
         dgates[i] = &dgate[i].t;
     }
     for (uint32_t i = 0; i < r->n_state; i++) {
-        box_make(&in[i], c->state[i], r->bits, 4, c->states, r->H, r->dv, r->dk);
-        box_make(&out[i], c->state[i], r->bits, 4, c->states, r->H, r->dv, r->dk);
-        box_make(&grad[i], c->dstate[i], r->bits, 4, c->states, r->H, r->dv, r->dk);
-        s_in[i] = in[i].t;
-        s_out[i] = out[i].t;
-        s_grad[i] = grad[i].t;
+        box_state(&state[0][i], r, i, c->state[i], c->states);
+        box_state(&state[1][i], r, i, c->out[i] ? c->out[i] : c->state[i], c->states);
+        box_state(&state[2][i], r, i, c->dstate[i], c->states);
+        for (int j = 0; j < 3; j++)
+            states[j][i] = state[j][i].t;
     }
-    s.state_in = s_in, s.state_out = s_out, s.state_grad = s_grad;
+    for (uint32_t i = 0; i < r->n_weight; i++) {
+        box_shape(&weight[0][i], c->weight[i], r->bits, r->weight[i].ndim, r->weight_shape[i]);
+        box_shape(&weight[1][i], NULL, r->bits, r->weight[i].ndim, r->weight_shape[i]);
+        box_fill(&weight[1][i], r->gradients_from);
+        for (int j = 0; j < 2; j++)
+            weights[j][i] = weight[j][i].t;
+    }
+    s.params = weights[0], s.grads = back ? weights[1] : NULL;
+    s.state_in = states[0], s.state_out = states[1], s.state_grad = states[2];
     if (c->op != LOCI_OP_WRITE) {
-        io.q = needs & LOCI_MEM_Q ? &q.t : NULL;
-        io.dq = needs & LOCI_MEM_Q ? &dq.t : NULL;
-        io.y = &y.t;
-        io.dy = &dy.t;
+        io.q = needs & LOCI_MEM_Q ? &in[0].t : NULL;
+        io.dq = needs & LOCI_MEM_Q ? &grad[0].t : NULL;
+        io.y = &out[0].t;
+        io.dy = &out[1].t;
     }
     if (c->op != LOCI_OP_READ) {
-        io.k = needs & LOCI_MEM_K ? &k.t : NULL;
-        io.dk = needs & LOCI_MEM_K ? &dk.t : NULL;
-        io.v = needs & LOCI_MEM_V ? &v.t : NULL;
-        io.dv = needs & LOCI_MEM_V ? &dv.t : NULL;
+        io.k = needs & LOCI_MEM_K ? &in[1].t : NULL;
+        io.dk = needs & LOCI_MEM_K ? &grad[1].t : NULL;
+        io.v = needs & LOCI_MEM_V ? &in[2].t : NULL;
+        io.dv = needs & LOCI_MEM_V ? &grad[2].t : NULL;
         io.gate = gates;
         io.dgate = dgates;
     }
     status = r->cls->plan(r->m, &shape, c->op, &need, &ck_err);
-    x.scratch = arena(need.scratch);
-    x.scratch_bytes = need.scratch;
-    x.saved = arena(need.saved);
-    x.saved_bytes = need.saved;
+    x.scratch = arena(need.scratch), x.scratch_bytes = need.scratch;
+    x.saved = arena(need.saved), x.saved_bytes = need.saved;
+    x.host_scratch = arena(need.host), x.host_bytes = need.host;
     x.flags = back ? LOCI_X_SAVE : 0;
     if (status == LOCI_OK)
         status = r->iface->forward(r->m, &x, &s, &io, &ck_err);
     if (status == LOCI_OK && back) {
         memset(x.scratch, 0xff, (size_t)need.scratch);
+        memset(x.host_scratch, 0xff, (size_t)need.host);
         status = r->iface->backward(r->m, &x, &s, &io, &ck_err);
     }
-    CK_TRUE(guarded((const char *)x.scratch, need.scratch) && guarded((const char *)x.saved, need.saved),
-            "guard bytes behind scratch or saved");
-    free(x.scratch);
-    free(x.saved);
-    box_take(&q, NULL), box_take(&k, NULL), box_take(&v, NULL), box_take(&dy, NULL);
-    box_take(&y, c->y), box_take(&dq, c->dq), box_take(&dk, c->dk), box_take(&dv, c->dv);
+    CK_TRUE(guarded((const char *)x.scratch, need.scratch) && guarded((const char *)x.saved, need.saved) &&
+                guarded((const char *)x.host_scratch, need.host),
+            "guard bytes behind scratch, host scratch or saved");
+    free(x.scratch), free(x.saved), free(x.host_scratch);
+    if (r->fault.zero) {
+        box_fill(&out[0], 0);
+        for (int i = 0; i < 3; i++)
+            box_fill(&grad[i], r->gradients_from);
+        for (uint32_t i = 0; i < r->n_gate; i++)
+            box_fill(&dgate[i], r->gradients_from);
+        for (uint32_t i = 0; i < r->n_state; i++)
+            box_fill(&state[1][i], 0), box_fill(&state[2][i], 0);
+    }
+    for (int i = 0; i < 3; i++)
+        box_take(&in[i], NULL), box_take_sum(&grad[i], r->gradients_from, wanted[i]);
+    box_take(&out[0], c->y), box_take(&out[1], NULL);
     for (uint32_t i = 0; i < r->n_gate; i++)
-        box_take(&gate[i], NULL), box_take(&dgate[i], c->dgate[i]);
+        box_take(&gate[i], NULL), box_take_sum(&dgate[i], r->gradients_from, c->dgate[i]);
     for (uint32_t i = 0; i < r->n_state; i++)
-        box_take(&in[i], NULL), box_take(&out[i], c->out[i]), box_take(&grad[i], c->din[i]);
+        box_take(&state[0][i], NULL), box_take(&state[1][i], c->out[i]), box_take(&state[2][i], c->din[i]);
+    for (uint32_t i = 0; i < r->n_weight; i++)
+        box_take(&weight[0][i], NULL), box_take_sum(&weight[1][i], r->gradients_from, c->dweight[i]);
     return status;
 }
 

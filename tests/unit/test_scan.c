@@ -88,84 +88,66 @@ static void ragged(prob *p)
     memcpy(p->runs, runs, sizeof runs);
 }
 
-static double check_one(int scan, int op, int mode, int chunk, int order, int gform, bool bare)
+static void check_one(int form, int op, int chunk, int order, int gform, bool bare)
 {
-    prob p = prob_new(scan, 3, 7, 2, 3, 2);
+    prob p = prob_form(form, chunk, 3, 7, 2, 3, 2);
     double worst;
 
-    p.op = op, p.mode = mode, p.chunk = chunk, p.order = order, p.gform = gform, p.bare = bare;
+    p.op = op, p.order = order, p.gform = gform, p.bare = bare;
     p.scale = 0.7;
     p.c = 1.3;
     ragged(&p);
     prob_fill(&p);
     worst = off_formula(&p, 64);
-    CK_TRUE(worst < 1e-13, "forward of scan %d, op %d, mode %d, chunk %d, order %d, g %d: %g", scan, op, mode, chunk,
-            order, gform, worst);
+    CK_TRUE(worst < 1e-13, "forward of form %d, op %d, chunk %d, order %d, g %d: %g", form, op, chunk, order, gform,
+            worst);
     CK_TRUE(off_formula(&p, 32) < 2e-6, "f32");
     worst = off_differences(&p);
-    CK_TRUE(worst < 1e-6, "gradients of scan %d, op %d, mode %d, chunk %d, order %d, g %d: %g", scan, op, mode, chunk,
-            order, gform, worst);
+    CK_TRUE(worst < 1e-6, "gradients of form %d, op %d, chunk %d, order %d, g %d: %g", form, op, chunk, order, gform,
+            worst);
     prob_free(&p);
-    return worst;
 }
 
-static void l_follows_its_formula_and_gradients_differences(void)
-{
-    for (int g = 0; g <= 3; g++)
-        check_one(LOCI_SCAN_L, LOCI_OP_STEP, 0, 0, 0, g, false);
-}
-
-static void w_follows_its_formula_and_gradients_differences(void)
-{
-    for (int g = 0; g <= 3; g++)
-        check_one(LOCI_SCAN_W, LOCI_OP_STEP, 0, 0, 0, g, false);
-}
-
-static void d_follows_its_formula_and_gradients_differences(void)
-{
-    check_one(LOCI_SCAN_D, LOCI_OP_STEP, 0, 0, 0, 0, false);
-    check_one(LOCI_SCAN_D, LOCI_OP_STEP, 0, 0, 0, 3, false);
-}
-
-static void m_follows_its_formula_and_gradients_differences(void)
+static void every_recurrence_follows_its_formula_and_gradients_differences(void)
 {
     static const int chunks[] = {1, 3, 7};
 
-    for (int mode = 0; mode <= LOCI_SCAN_FROZEN; mode++)
-        for (int c = 0; c < (mode ? 3 : 1); c++)
+    for (int form = 0; form < N_FORMS; form++) {
+        const bool m = forms[form].scan == LOCI_SCAN_M;
+
+        for (int g = 0; g <= 3 && !m; g += forms[form].scan == LOCI_SCAN_D ? 3 : 1)
+            check_one(form, LOCI_OP_STEP, 0, 0, g, false);
+        for (int c = 0; c < (forms[form].mode ? 3 : 1) && m; c++)
             for (int op = LOCI_OP_READ; op <= LOCI_OP_STEP; op++)
                 for (int order = 0; order < 2; order++)
                     for (int bare = 0; bare < 2; bare++)
-                        check_one(LOCI_SCAN_M, op, mode, chunks[c], order, 0, bare);
+                        check_one(form, op, chunks[c], order, 0, bare);
+    }
 }
 
 /* Long enough for checkpoints, segments of a frozen chunk, strips of rows and blocks of channels. */
 static void long_runs_follow_the_formula_and_their_gradients_differences(void)
 {
-    static const int mode_chunk[][2] = {{0, 1}, {1, 16}, {1, 64}, {2, 16}, {2, 67}, {2, 130}};
-    const int scans[3] = {LOCI_SCAN_L, LOCI_SCAN_W, LOCI_SCAN_D};
-    double worst;
+    static const int chunks[] = {16, 64, 67, 130};
 
-    for (int i = 0; i < 9; i++) {
-        prob p = prob_new(i < 3 ? scans[i] : LOCI_SCAN_M, 1, 150, 1, i == 2 ? 3 : 2, 9);
+    for (int form = 0; form < N_FORMS; form++)
+        for (int c = 0; c < (forms[form].mode ? 4 : 1); c++) {
+            prob p = prob_form(form, chunks[c], 1, 150, 1, forms[form].scan == LOCI_SCAN_D ? 3 : 2, 9);
+            double worst;
 
-        p.n_runs = 2;
-        p.states = 2;
-        p.runs[0] = (loci_run){0, 20, 130, 1, 5, 0};
-        p.runs[1] = (loci_run){0, 0, 20, 0, 63, 0};
-        if (i >= 3) {
-            p.mode = mode_chunk[i - 3][0];
-            p.chunk = mode_chunk[i - 3][1];
+            p.n_runs = 2;
+            p.states = 2;
+            p.runs[0] = (loci_run){0, 20, 130, 1, 5, 0};
+            p.runs[1] = (loci_run){0, 0, 20, 0, 63, 0};
+            prob_fill(&p);
+            for (int64_t j = 0; j < p.n[TH]; j++)
+                p.x[TH][j] *= 0.1;
+            worst = off_formula(&p, 64);
+            CK_TRUE(worst < 1e-12, "forward of form %d, chunk %d: %g", form, chunks[c], worst);
+            worst = off_differences(&p);
+            CK_TRUE(worst < 1e-6, "gradients of form %d, chunk %d: %g", form, chunks[c], worst);
+            prob_free(&p);
         }
-        prob_fill(&p);
-        for (int64_t j = 0; j < p.n[TH]; j++)
-            p.x[TH][j] *= 0.1;
-        worst = off_formula(&p, 64);
-        CK_TRUE(worst < 1e-12, "forward of case %d: %g", i, worst);
-        worst = off_differences(&p);
-        CK_TRUE(worst < 1e-6, "gradients of case %d: %g", i, worst);
-        prob_free(&p);
-    }
 }
 
 static void d_cuts_wide_rows_into_blocks(void)
@@ -193,12 +175,10 @@ static void d_cuts_wide_rows_into_blocks(void)
 static void gates_at_their_limits_are_ordinary(void)
 {
     for (int which = 0; which < 4; which++)
-        for (int mode = 0; mode <= LOCI_SCAN_FROZEN; mode++) {
-            prob p = prob_new(LOCI_SCAN_M, 1, 6, 1, 3, 3);
+        for (int form = 3; form < N_FORMS; form++) {
+            prob p = prob_form(form, 4, 1, 6, 1, 3, 3);
             double off;
 
-            p.mode = mode;
-            p.chunk = 4;
             prob_fill(&p);
             for (int64_t i = 0; i < 6; i += 2)
                 p.x[which == 1 ? AL : AL + which % 3][i] = which == 1 ? 1 : 0;
@@ -206,7 +186,7 @@ static void gates_at_their_limits_are_ordinary(void)
                 p.x[AL][i] = p.x[ET][i] = p.x[TH][i] = 0;
             CU_ASSERT(off_formula(&p, 64) < 1e-13);
             off = off_differences(&p);
-            CK_TRUE(off < 1e-6, "limit %d, mode %d: %g", which, mode, off);
+            CK_TRUE(off < 1e-6, "limit %d, form %d: %g", which, form, off);
             prob_free(&p);
         }
 }
@@ -215,12 +195,10 @@ static void gates_at_their_limits_are_ordinary(void)
 
 static void read_leaves_every_state(void)
 {
-    for (int mode = 0; mode <= LOCI_SCAN_FROZEN; mode++) {
-        prob p = prob_new(LOCI_SCAN_M, 2, 9, 2, 6, 5);
+    for (int form = 3; form < N_FORMS; form++) {
+        prob p = prob_form(form, 4, 2, 9, 2, 6, 5);
 
         p.op = LOCI_OP_READ;
-        p.mode = mode;
-        p.chunk = 4;
         prob_fill(&p);
         CK_OK(prob_run(home(), &p, 64, true));
         for (int i = 0; i < 3; i++)
@@ -259,11 +237,9 @@ static void write_and_read_are_step(void)
 
 static void state_out_may_be_the_storage_of_state_in(void)
 {
-    for (int i = 0; i < 6; i++) {
-        prob p = prob_new(i < 3 ? LOCI_SCAN_L + i : LOCI_SCAN_M, 2, 40, 2, 5, 4), q;
+    for (int form = 0; form < N_FORMS; form++) {
+        prob p = prob_form(form, 6, 2, 40, 2, 5, 4), q;
 
-        p.mode = i < 3 ? 0 : i - 3;
-        p.chunk = 6;
         prob_fill(&p);
         CK_OK(prob_run(home(), &p, 64, false));
         q = twin(&p);
@@ -279,11 +255,9 @@ static void state_out_may_be_the_storage_of_state_in(void)
 
 static void rows_need_not_be_adjacent(void)
 {
-    for (int i = 0; i < 6; i++) {
-        prob p = prob_new(i < 3 ? LOCI_SCAN_L + i : LOCI_SCAN_M, 3, 7, 2, 5, 4), q;
+    for (int form = 0; form < N_FORMS; form++) {
+        prob p = prob_form(form, 4, 3, 7, 2, 5, 4), q;
 
-        p.mode = i < 3 ? 0 : i - 3;
-        p.chunk = 4;
         ragged(&p);
         prob_fill(&p);
         CK_OK(prob_run(home(), &p, 64, true));
@@ -299,12 +273,10 @@ static void rows_need_not_be_adjacent(void)
 
 static void without_eta_no_momentum_is_kept(void)
 {
-    for (int mode = 0; mode <= LOCI_SCAN_FROZEN; mode++) {
-        prob p = prob_new(LOCI_SCAN_M, 1, 11, 2, 5, 4), q;
+    for (int form = 3; form < N_FORMS; form++) {
+        prob p = prob_form(form, 4, 1, 11, 2, 5, 4), q;
         double off;
 
-        p.mode = mode;
-        p.chunk = 4;
         p.bare = true;
         prob_fill(&p);
         memset(p.dout[1], 0, (size_t)p.n[Z0] * 8);
@@ -314,7 +286,7 @@ static void without_eta_no_momentum_is_kept(void)
         CK_OK(prob_run(home(), &q, 64, true));
         q.n[Z0] = 0;
         off = results_apart(&q, &p);
-        CK_TRUE(off < 1e-15, "mode %d: %g", mode, off);
+        CK_TRUE(off < 1e-15, "form %d: %g", form, off);
         twin_free(&q);
         prob_free(&p);
     }
@@ -342,6 +314,9 @@ static void wrong_calls_are_refused_with_a_reason(void)
     p.order = 2;
     CU_ASSERT(prob_run(home(), &p, 64, false) == LOCI_E_ARG && strstr(ck_err.msg, "read order 2"));
     p.order = 0;
+    p.error = 3;
+    CU_ASSERT(prob_run(home(), &p, 64, false) == LOCI_E_ARG && strstr(ck_err.msg, "error 3"));
+    p.error = 0;
     CU_ASSERT(prob_run(home(), &p, 64, false) == LOCI_OK);
     prob_free(&p);
     p = prob_new(LOCI_SCAN_W, 1, 4, 1, 3, 3);
@@ -357,10 +332,12 @@ static void a_plan_grows_with_every_limit_and_covers_smaller_calls(void)
     const loci_scan *scan = loci_cpu_scan();
     loci_scan_io io = {.struct_size = sizeof io, .scan = LOCI_SCAN_M, .op = LOCI_OP_STEP, .chunk = 67};
 
-    for (io.mode = 0; io.mode <= LOCI_SCAN_FROZEN; io.mode++) {
+    for (int form = 3; form < N_FORMS; form++) {
         loci_shape s = {.struct_size = sizeof s, .flags = LOCI_X_SAVE, .dtype = {2, 32, 1}, .acc = {2, 32, 1}};
         loci_need a, b;
 
+        io.mode = forms[form].mode;
+        io.error = forms[form].error;
         s.heads = 2, s.dk = 8, s.dv = 8;
         s.rows = 2, s.seq = 100, s.runs = 5;
         for (int i = 0; i < 60; i++) {
@@ -383,10 +360,7 @@ static void a_plan_grows_with_every_limit_and_covers_smaller_calls(void)
 }
 
 #define TESTS(X) \
-    X(l_follows_its_formula_and_gradients_differences) \
-    X(w_follows_its_formula_and_gradients_differences) \
-    X(d_follows_its_formula_and_gradients_differences) \
-    X(m_follows_its_formula_and_gradients_differences) \
+    X(every_recurrence_follows_its_formula_and_gradients_differences) \
     X(long_runs_follow_the_formula_and_their_gradients_differences) \
     X(d_cuts_wide_rows_into_blocks) \
     X(gates_at_their_limits_are_ordinary) \

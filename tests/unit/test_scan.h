@@ -17,7 +17,7 @@ enum { Q, K, V, G, U, W, AL, ET, TH, M0, Z0, C0, INPUTS };
 #define GUARD 64
 
 typedef struct prob {
-    int scan, op, mode, chunk, order;
+    int scan, op, mode, chunk, order, error;
     int gform; /* 0: no g, 1: [H], 2: [B,T,H], 3: [B,T,H,d] */
     bool bare; /* no alpha, eta, theta                       */
     bool inplace, empty_z;
@@ -56,7 +56,7 @@ static inline void prob_fill(prob *p)
     p->n[AL] = p->n[ET] = p->n[TH] = m && !p->bare ? bth : 0;
     p->n[M0] = s;
     p->n[Z0] = m ? s : 0;
-    p->n[C0] = m && p->mode == LOCI_SCAN_FROZEN ? s : 0;
+    p->n[C0] = m && p->mode == LOCI_SCAN_FROZEN && p->error != LOCI_SCAN_ERROR_NONE ? s : 0;
     p->n_y = p->n[V];
     if (p->op == LOCI_OP_WRITE)
         p->n[Q] = 0;
@@ -93,6 +93,35 @@ static inline prob prob_new(int scan, int64_t B, int64_t T, int64_t H, int64_t d
     p.gform = 3;
     for (int64_t b = 0; b < B; b++)
         p.runs[p.n_runs++] = (loci_run){(int32_t)b, 0, (int32_t)T, (int32_t)b, 0, (uint64_t)b};
+    return p;
+}
+
+/* Every recurrence in every mode, and M with every error. */
+static const struct form {
+    int scan, mode, error;
+} forms[] = {
+    {LOCI_SCAN_L, LOCI_SCAN_SEQUENTIAL, 0},
+    {LOCI_SCAN_D, LOCI_SCAN_SEQUENTIAL, 0},
+    {LOCI_SCAN_W, LOCI_SCAN_SEQUENTIAL, 0},
+    {LOCI_SCAN_M, LOCI_SCAN_SEQUENTIAL, LOCI_SCAN_ERROR_UNDECAYED},
+    {LOCI_SCAN_M, LOCI_SCAN_EXACT, LOCI_SCAN_ERROR_UNDECAYED},
+    {LOCI_SCAN_M, LOCI_SCAN_FROZEN, LOCI_SCAN_ERROR_UNDECAYED},
+    {LOCI_SCAN_M, LOCI_SCAN_SEQUENTIAL, LOCI_SCAN_ERROR_DECAYED},
+    {LOCI_SCAN_M, LOCI_SCAN_EXACT, LOCI_SCAN_ERROR_DECAYED},
+    {LOCI_SCAN_M, LOCI_SCAN_FROZEN, LOCI_SCAN_ERROR_DECAYED},
+    {LOCI_SCAN_M, LOCI_SCAN_SEQUENTIAL, LOCI_SCAN_ERROR_NONE},
+    {LOCI_SCAN_M, LOCI_SCAN_EXACT, LOCI_SCAN_ERROR_NONE},
+    {LOCI_SCAN_M, LOCI_SCAN_FROZEN, LOCI_SCAN_ERROR_NONE},
+};
+#define N_FORMS (int)(sizeof forms / sizeof *forms)
+
+static inline prob prob_form(int form, int chunk, int64_t B, int64_t T, int64_t H, int64_t d, int64_t e)
+{
+    prob p = prob_new(forms[form].scan, B, T, H, d, e);
+
+    p.mode = forms[form].mode;
+    p.error = forms[form].error;
+    p.chunk = chunk;
     return p;
 }
 
@@ -276,6 +305,7 @@ static inline loci_status prob_run(struct ck_host *h, prob *p, int bits, bool ba
     box_make(&dy, p->n_y ? p->dy : &nothing, p->n_y, D ? 3 : 4, D ? btn : bthe, bits);
 
     io.read_order = p->order;
+    io.error = p->error;
     io.scale = p->scale;
     io.loss_scale = p->c;
     io.batch = &batch;
@@ -359,14 +389,18 @@ static inline void naive(const prob *p, double *y, double *const out[3])
                              th = p->c * (p->x[TH] ? p->x[TH][o] : 1);
                 const double *seen;
 
-                if (p->mode == LOCI_SCAN_FROZEN && p->op != LOCI_OP_READ && (r->pos + i) % p->chunk == 0)
+                const double sight = p->error == LOCI_SCAN_ERROR_NONE      ? 0
+                                     : p->error == LOCI_SCAN_ERROR_DECAYED ? 1 - al
+                                                                           : 1;
+
+                if (S[2] && p->op != LOCI_OP_READ && (r->pos + i) % p->chunk == 0)
                     memcpy(S[2], S[0], (size_t)ed * sizeof(double));
-                seen = p->mode == LOCI_SCAN_FROZEN ? S[2] : S[0];
+                seen = S[2] ? S[2] : S[0];
                 for (int64_t a = 0; a < e; a++) {
                     double err = p->op == LOCI_OP_READ ? 0 : -p->x[V][o * e + a], out_before = 0, out_after = 0;
 
                     for (int64_t x = 0; x < d; x++) {
-                        err += k ? seen[a * d + x] * k[x] : 0;
+                        err += k ? sight * seen[a * d + x] * k[x] : 0;
                         out_before += q ? S[0][a * d + x] * q[x] : 0;
                     }
                     for (int64_t x = 0; x < d && k; x++) {

@@ -11,11 +11,12 @@ static void exact_chunks_equal_the_recurrence(void)
 {
     static const int chunks[] = {1, 2, 3, 7, 16, 64, 100};
 
-    for (int order = 0; order < 2; order++)
+    for (int i = 0; i < 6; i++)
         for (int bits = 32; bits <= 64; bits += 32) {
             prob p = prob_new(LOCI_SCAN_M, 2, 100, 2, 24, 20);
 
-            p.order = order;
+            p.order = i % 2;
+            p.error = i / 2;
             prob_fill(&p);
             CK_OK(prob_run(home(), &p, 64, true));
             for (int c = 0; c < 7; c++) {
@@ -26,7 +27,8 @@ static void exact_chunks_equal_the_recurrence(void)
                 q.chunk = chunks[c];
                 CK_OK(prob_run(home(), &q, bits, true));
                 off = results_apart(&q, &p);
-                CK_TRUE(off < (bits == 64 ? 1e-12 : 1e-5), "chunk %d, f%d: %g", chunks[c], bits, off);
+                CK_TRUE(off < (bits == 64 ? 1e-12 : 1e-5), "error %d, chunk %d, f%d: %g", p.error, chunks[c], bits,
+                        off);
                 twin_free(&q);
             }
             prob_free(&p);
@@ -107,16 +109,10 @@ static double cut_apart(const prob *whole, int64_t cut)
 
 static void any_cut_gives_the_outputs_and_gradients_of_the_whole(void)
 {
-    static const int mode_chunk[][2] = {{0, 1}, {1, 5}, {2, 5}, {2, 70}};
+    for (int i = 0; i < N_FORMS + 2; i++) {
+        const bool wide = i >= N_FORMS; /* the frozen forms again, their chunks longer than a segment */
+        prob p = prob_form(wide ? i == N_FORMS ? 5 : 8 : i, wide ? 70 : 5, 1, wide ? 90 : 23, 2, 4, 5);
 
-    for (int i = 0; i < 7; i++) {
-        const int scan = i < 3 ? LOCI_SCAN_L + i : LOCI_SCAN_M;
-        prob p = prob_new(scan, 1, i == 6 ? 90 : 23, 2, 4, 5);
-
-        if (i >= 3) {
-            p.mode = mode_chunk[i - 3][0];
-            p.chunk = mode_chunk[i - 3][1];
-        }
         p.runs[0].pos = 3;
         p.order = i % 2;
         prob_fill(&p);
@@ -135,14 +131,11 @@ static void any_cut_gives_the_outputs_and_gradients_of_the_whole(void)
 /* NaN in a later token, or in another document, reaches nothing before it or beside it. */
 static void the_future_and_other_documents_reach_nothing(void)
 {
-    for (int i = 0; i < 6; i++) {
-        const int scan = i < 3 ? LOCI_SCAN_L + i : LOCI_SCAN_M;
-        prob p = prob_new(scan, 2, 20, 1, 4, 3), q;
+    for (int form = 0; form < N_FORMS; form++) {
+        prob p = prob_form(form, 8, 2, 20, 1, 4, 3), q;
         int64_t row;
         double *v;
 
-        p.mode = i < 3 ? 0 : i - 3;
-        p.chunk = 8;
         prob_fill(&p);
         row = p.n_y / 40;
         CK_OK(prob_run(home(), &p, 64, false));
@@ -167,14 +160,12 @@ static void the_future_and_other_documents_reach_nothing(void)
 
 static void the_bits_do_not_depend_on_threads(void)
 {
-    for (int i = 0; i < 6; i++)
+    for (int form = 0; form < N_FORMS; form++)
         for (int bits = 32; bits <= 64; bits += 32) {
-            prob p = prob_new(i < 3 ? LOCI_SCAN_L + i : LOCI_SCAN_M, 3, 70, 3, 17, 19);
+            prob p = prob_form(form, 16, 3, 70, 3, 17, 19);
 
-            p.mode = i < 3 ? 0 : i - 3;
-            p.chunk = 16;
             p.gform = 1;
-            if (i == 1)
+            if (p.scan == LOCI_SCAN_D)
                 p.d = 700;
             prob_fill(&p);
             CK_OK(prob_run(home(), &p, bits, true));
@@ -201,12 +192,10 @@ static void every_instruction_set_is_as_close_as_the_reference(void)
     const char *cap = getenv("LOCI_CPU");
     char *old = cap ? strdup(cap) : NULL;
 
-    for (int i = 0; i < 6; i++) {
+    for (int form = 0; form < N_FORMS; form++) {
         double first = 0;
-        prob p = prob_new(i < 3 ? LOCI_SCAN_L + i : LOCI_SCAN_M, 2, 65, 2, 37, 21);
+        prob p = prob_form(form, 16, 2, 65, 2, 37, 21);
 
-        p.mode = i < 3 ? 0 : i - 3;
-        p.chunk = 16;
         prob_fill(&p);
         for (int64_t j = 0; j < p.n[TH]; j++)
             p.x[TH][j] *= 0.2;
@@ -221,7 +210,7 @@ static void every_instruction_set_is_as_close_as_the_reference(void)
             CK_OK(prob_run(&other, &q, 32, true));
             off = results_apart(&q, &p);
             first = level ? first : off;
-            CK_TRUE(off <= 2 * first + 4 * 0x1p-24 && off < 1e-5, "case %d, %s: %g, ref %g", i, levels[level], off,
+            CK_TRUE(off <= 2 * first + 4 * 0x1p-24 && off < 1e-5, "form %d, %s: %g, ref %g", form, levels[level], off,
                     first);
             ck_host_close(&other);
             twin_free(&q);
@@ -283,6 +272,84 @@ static void the_recurrences_agree_where_they_meet(void)
     CU_ASSERT(apart(d.y, l.y, l.n_y) < 1e-15 && apart(d.out[0], l.out[0], l.n[M0]) < 1e-15);
     prob_free(&l);
     prob_free(&d);
+}
+
+/* Gated DeltaNet as published: M = g M (I - b k k') + b v k'. Forgetting first is that with alpha = 1 - g, theta = b;
+ * forgetting last is it with theta = g b and v / g. */
+static void forgetting_first_is_gated_deltanet_and_last_in_other_variables(void)
+{
+    for (int mode = 0; mode <= LOCI_SCAN_EXACT; mode++) {
+        prob p = prob_new(LOCI_SCAN_M, 1, 60, 1, 6, 5), u;
+        double M[30], *want;
+
+        p.mode = mode;
+        p.chunk = 7;
+        p.error = LOCI_SCAN_ERROR_DECAYED;
+        p.empty_z = true;
+        prob_fill(&p);
+        free(p.x[ET]);
+        p.x[ET] = NULL, p.n[ET] = 0;
+        u = twin(&p);
+        u.error = LOCI_SCAN_ERROR_UNDECAYED;
+        u.x[V] = numbers(p.n[V], 0), u.x[TH] = numbers(p.n[TH], 0);
+        want = numbers(p.n_y, 0);
+        memcpy(M, p.x[M0], sizeof M);
+        for (int t = 0; t < 60; t++) {
+            const double g = 1 - p.x[AL][t], b = p.x[TH][t], *k = p.x[K] + t * 6;
+
+            u.x[TH][t] = g * b;
+            for (int i = 0; i < 5; i++) {
+                double Mk = 0;
+
+                u.x[V][t * 5 + i] = p.x[V][t * 5 + i] / g;
+                for (int x = 0; x < 6; x++)
+                    Mk += M[i * 6 + x] * k[x];
+                for (int x = 0; x < 6; x++) {
+                    M[i * 6 + x] = g * (M[i * 6 + x] - b * Mk * k[x]) + b * p.x[V][t * 5 + i] * k[x];
+                    want[t * 5 + i] += M[i * 6 + x] * p.x[Q][t * 6 + x];
+                }
+            }
+        }
+        CK_OK(prob_run(home(), &p, 64, false));
+        CK_OK(prob_run(home(), &u, 64, false));
+        CU_ASSERT(apart(p.y, want, p.n_y) < 1e-13 && apart(u.y, want, p.n_y) < 1e-13);
+        u.error = LOCI_SCAN_ERROR_DECAYED; /* the order is not idle */
+        CK_OK(prob_run(home(), &u, 64, false));
+        CU_ASSERT(apart(u.y, want, p.n_y) > 1e-2);
+        free(want), free(u.x[V]), free(u.x[TH]);
+        twin_free(&u);
+        prob_free(&p);
+    }
+}
+
+/* With nothing predicted, forgotten or kept of the past's surprise, y_t = sum of v_j (k_j.q_t): linear attention. */
+static void without_an_error_it_is_linear_attention(void)
+{
+    for (int mode = 0; mode <= LOCI_SCAN_FROZEN; mode++) {
+        prob p = prob_new(LOCI_SCAN_M, 1, 50, 1, 6, 5);
+        double *want;
+
+        p.mode = mode;
+        p.chunk = 16;
+        p.error = LOCI_SCAN_ERROR_NONE;
+        p.bare = p.empty_z = true;
+        prob_fill(&p);
+        memset(p.x[M0], 0, (size_t)p.n[M0] * 8);
+        want = numbers(p.n_y, 0);
+        for (int t = 0; t < 50; t++)
+            for (int j = 0; j <= t; j++) {
+                double kq = 0;
+
+                for (int x = 0; x < 6; x++)
+                    kq += p.x[K][j * 6 + x] * p.x[Q][t * 6 + x];
+                for (int i = 0; i < 5; i++)
+                    want[t * 5 + i] += p.x[V][j * 5 + i] * kq;
+            }
+        CK_OK(prob_run(home(), &p, 64, false));
+        CU_ASSERT(apart(p.y, want, p.n_y) < 1e-14);
+        free(want);
+        prob_free(&p);
+    }
 }
 
 /* ---- behaviour over long times ---- */
@@ -416,6 +483,8 @@ static void the_comparison_is_not_vacuous(void)
     X(one_token_chunks_are_all_the_same) \
     X(any_cut_gives_the_outputs_and_gradients_of_the_whole) \
     X(the_recurrences_agree_where_they_meet) \
+    X(forgetting_first_is_gated_deltanet_and_last_in_other_variables) \
+    X(without_an_error_it_is_linear_attention) \
     X(the_future_and_other_documents_reach_nothing) \
     X(the_bits_do_not_depend_on_threads) \
     X(every_instruction_set_is_as_close_as_the_reference) \
