@@ -5,7 +5,7 @@
  *  (1) C is cut into blocks whose sizes depend on M, N, K and the batch alone; a block is one single-threaded product
  *      over the whole of K. So the bits do not depend on the number of threads, whatever library computes a block.
  *  (2) Batch axes along which B does not move become more rows of one product, where the strides of A and C allow it:
- *      [B,T,D] times a weight is one product of B T rows.
+ *      [B,T,D] times a weight is one product of B T rows. A triangular product is left whole: one block per item.
  *  (3) float32 goes to oneDNN, else to a CBLAS; small blocks, rows the libraries cannot address, float64, and
  *      everything at level ref go to the plain kernel (kern_gemm.tmpl).
  */
@@ -38,7 +38,7 @@ typedef struct gemm_job {
     const char *a, *b;
     char *c;
     double alpha, beta;
-    bool library, ta, tb;
+    bool library, ta, tb, lower;
 } gemm_job;
 
 /* ---- one block -------------------------------------------------------------------------------------------------- */
@@ -90,6 +90,27 @@ static bool library_block(const gemm_job *j, int64_t M, int64_t N, const char *a
 
 #endif
 
+#define TRIANGLE 8 /* rows of a triangular factor whose part beside the diagonal is one product */
+
+/* LOWER: rows r .. r + h of op(A) are full from 0 to r, or with TA from r + h on; the square between is triangular. */
+static void lower_item(const gemm_job *j, const char *a, const char *b, char *c)
+{
+    const int64_t size = j->k->size, N = j->N;
+
+    for (int64_t r = 0; r < j->M; r += TRIANGLE) {
+        const int64_t h = j->M - r < TRIANGLE ? j->M - r : TRIANGLE, full = j->ta ? r + h : 0;
+
+        j->k->gemm(h, N, j->ta ? j->K - full : r, j->alpha, a + (r * j->a_row + full * j->a_col) * size, j->a_row,
+                   j->a_col, b + full * j->b_row * size, j->b_row, j->b_col, j->beta, c + r * j->c_row * size, j->c_row);
+        for (int64_t i = r; i < r + h; i++) {
+            const int64_t k = j->ta ? i : r, deep = j->ta ? r + h - i : i - r + 1;
+
+            j->k->gemm(1, N, deep, j->alpha, a + (i * j->a_row + k * j->a_col) * size, j->a_row, j->a_col,
+                       b + k * j->b_row * size, j->b_row, j->b_col, 1, c + i * j->c_row * size, j->c_row);
+        }
+    }
+}
+
 static void gemm_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
 {
     const gemm_job *j = arg;
@@ -103,13 +124,15 @@ static void gemm_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
         int64_t M = j->M - m < j->mb ? j->M - m : j->mb, N = j->N - n < j->nb ? j->N - n : j->nb;
         const char *a = j->a + s.at[0] + m * j->a_row * size, *b = j->b + s.at[1] + n * j->b_col * size;
         char *c = j->c + s.at[2] + (m * j->c_row + n) * size;
-        bool done = j->library && (double)M * (double)N * (double)j->K >= SMALL;
+        bool done = j->library && !j->lower && (double)M * (double)N * (double)j->K >= SMALL;
 
         if (done) {
             int64_t lda = j->ta ? j->a_col : j->a_row, ldb = j->tb ? j->b_col : j->b_row;
             done = library_block(j, M, N, a, lda, b, ldb, c, j->c_row);
         }
-        if (!done)
+        if (j->lower)
+            lower_item(j, a, b, c);
+        else if (!done)
             j->k->gemm(M, N, j->K, j->alpha, a, j->a_row, j->a_col, b, j->b_row, j->b_col, j->beta, c, j->c_row);
         if ((i + 1) % blocks == 0)
             loci_walk_next(&j->batch, &s);
@@ -143,6 +166,9 @@ static loci_status gemm_check(const loci_gemm *g, loci_error *err)
                          (long long)a->shape[ta ? r - 1 : r - 2], (long long)a->shape[ta ? r - 2 : r - 1],
                          (long long)b->shape[tb ? r - 1 : r - 2], (long long)b->shape[tb ? r - 2 : r - 1],
                          (long long)c->shape[r - 2], (long long)c->shape[r - 1]);
+    if ((g->flags & LOCI_GEMM_LOWER) && a->shape[r - 2] != a->shape[r - 1])
+        return loci_fail(err, LOCI_E_ARG, "gemm: A is %lld x %lld; with LOWER it must be square",
+                         (long long)a->shape[r - 2], (long long)a->shape[r - 1]);
 out:
     return status;
 }
@@ -175,7 +201,7 @@ static void cut(gemm_job *j)
 
     j->mb = j->M;
     j->nb = j->N;
-    for (;;) {
+    while (!j->lower) {
         int64_t blocks = (j->M + j->mb - 1) / j->mb * ((j->N + j->nb - 1) / j->nb) * batch;
         double work = (double)j->mb * (double)j->nb * (double)j->K;
         bool rows = j->mb >= j->nb;
@@ -238,7 +264,9 @@ loci_status loci_op_gemm(const loci_exec *x, const loci_gemm *g, loci_error *err
     loci_walk_add(&j.batch, g->a->strides, j.k->size);
     loci_walk_add(&j.batch, g->b->strides, j.k->size);
     loci_walk_add(&j.batch, g->c->strides, j.k->size);
-    merge_rows(&j);
+    j.lower = g->flags & LOCI_GEMM_LOWER;
+    if (!j.lower)
+        merge_rows(&j);
     cut(&j);
     j.library = j.k->size == sizeof(float) && j.K > 0 && loci_ops_level(x) > LOCI_CPU_REF && library_can(&j);
     work = (double)j.mb * (double)j.nb * (double)j.K;

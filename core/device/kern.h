@@ -29,6 +29,7 @@ typedef struct loci_kern {
     void (*map1)(int32_t f, void *y, const void *a, int64_t a_step, int64_t n, double alpha, double beta);
     void (*map2)(int32_t f, void *y, const void *a, int64_t a_step, const void *b, int64_t b_step, int64_t n,
                  double alpha, double beta);
+    double (*dot)(const void *a, int64_t a_step, const void *b, int64_t b_step, int64_t n);
 
     /* One row of a norm. gain may be NULL, stat points at one r or is NULL. */
     void (*norm)(int32_t kind, void *y, const void *x, const void *gain, void *stat, int64_t n, double eps);

@@ -217,4 +217,5 @@ const loci_ops loci_cpu_ops = {
     .xent = loci_op_xent,
     .sumsq = loci_op_sumsq,
     .adamw = loci_op_adamw,
+    .dot = loci_op_dot,
 };

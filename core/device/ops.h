@@ -78,5 +78,7 @@ loci_status loci_op_xent(const loci_exec *, const loci_tensor *loss, const loci_
 loci_status loci_op_sumsq(const loci_exec *, const loci_tensor *a, double *out, loci_error *);
 loci_status loci_op_adamw(const loci_exec *, const loci_tensor *p, const loci_tensor *g, const loci_tensor *m,
                           const loci_tensor *v, const loci_adamw *, loci_error *);
+loci_status loci_op_dot(const loci_exec *, const loci_tensor *out, const loci_tensor *a, const loci_tensor *b,
+                        double alpha, double beta, loci_error *);
 
 #endif

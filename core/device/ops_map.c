@@ -109,8 +109,8 @@ loci_status loci_op_map2(const loci_exec *x, int32_t f, const loci_tensor *out, 
     map_job j = {.f = f, .alpha = alpha, .beta = beta};
     loci_status status;
 
-    if (f < LOCI_MAP_ADD || f > LOCI_MAP_SILU_MUL)
-        return loci_fail(err, LOCI_E_ARG, "map2: function %d is unknown; the last is %d", f, LOCI_MAP_SILU_MUL);
+    if (f < LOCI_MAP_ADD || f > LOCI_MAP_GELU_BACK2)
+        return loci_fail(err, LOCI_E_ARG, "map2: function %d is unknown; the last is %d", f, LOCI_MAP_GELU_BACK2);
     if (!(j.k = loci_ops_kern(x, "map2", out, err)))
         return LOCI_E_ARG;
     LOCI_TRY(loci_ops_check("map2", "out", out, out->dtype, 1, true, err));

@@ -15,6 +15,8 @@
 #include "core/device/kern.h"
 #include "core/device/scan_call.h"
 
+#define COEF_GRAIN 8192 /* numbers of scalar tables per task */
+
 /* At most so many segments of a plan's calls have a checkpoint. Every segment but a run's first has one. Of the starts
  * of segments inside a run, those `seg` apart are at most tokens / seg, and one more where the first lies at a phase;
  * when seg does not divide chunk, a chunk's start is nearer than seg to the segment before it. */
@@ -132,7 +134,30 @@ static loci_status backward(const loci_exec *x, const loci_scan_io *io, loci_err
     return call(x, io, true, err);
 }
 
-static const loci_scan table = {sizeof(loci_scan), 0, plan, forward, backward};
+static loci_status tables(const loci_exec *x, const loci_coef *c, bool back, loci_error *err)
+{
+    loci_status status;
+    uint8_t bits;
+    coef_job j;
+
+    LOCI_TRY(loci_coef_job(&j, c, back, &bits, err));
+    if (j.B * j.H * j.w > 0)
+        LOCI_TRY(x->host->parallel_for(x, j.B * j.H * j.w, COEF_GRAIN / (j.n * j.n + 1) + 1, choose(x, bits)->coef, &j));
+out:
+    return status;
+}
+
+static loci_status coef(const loci_exec *x, const loci_coef *c, loci_error *err)
+{
+    return tables(x, c, false, err);
+}
+
+static loci_status coef_back(const loci_exec *x, const loci_coef *c, loci_error *err)
+{
+    return tables(x, c, true, err);
+}
+
+static const loci_scan table = {sizeof(loci_scan), 0, plan, forward, backward, coef, coef_back};
 
 const loci_scan *loci_cpu_scan(void)
 {

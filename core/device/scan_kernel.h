@@ -56,11 +56,21 @@ typedef struct scan_job {
     void *scratch, *checkpoint, *part;
 } scan_job;
 
+/* Scalar tables: items are [B, H, w]. Gates are seen as (row, token, head, w), tables as (row, head, w, their own). */
+typedef struct coef_job {
+    int64_t B, n, H, w;
+    double c;
+    bool back;
+    scan_view gate[3], dgate[3];        /* alpha, eta, theta      */
+    scan_view table[5], dtable[5];      /* beta, f, m, G, N       */
+} coef_job;
+
 /* One build of the recurrences. */
 typedef struct scan_kernel {
     int64_t (*lane)(const scan_job *); /* elements of scratch a lane takes; reads scan, mode, op, back and sizes */
     void (*run)(void *job, int64_t begin, int64_t end, uint32_t worker);
     void (*finish)(const scan_job *); /* after all items of a backward: add up what items share */
+    void (*coef)(void *job, int64_t begin, int64_t end, uint32_t worker); /* items of a coef_job */
 } scan_kernel;
 
 extern const scan_kernel loci_scan_f64__ref;

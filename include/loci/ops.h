@@ -27,6 +27,9 @@ extern "C" {
  * and B. op(A) is M x K, op(B) is K x N, C is M x N. Rows of A, B and C may have any stride. */
 #define LOCI_GEMM_TA 1u /* A is stored K x M */
 #define LOCI_GEMM_TB 2u /* B is stored N x K */
+/* A, as stored, is square and lower triangular: what lies above its diagonal counts as 0 and is not read, so that what
+ * a later token left there, NaN too, does not reach an earlier one. */
+#define LOCI_GEMM_LOWER 4u
 typedef struct loci_gemm {
     uint32_t struct_size, flags;
     double alpha, beta;
@@ -42,7 +45,7 @@ typedef struct loci_gemm {
 #define LOCI_MAP_EXP 5
 
 /* map2: out = alpha f(a, b) + beta out. The BACK forms are f'(a) b at the input a, the derivative of map1's f;
- * SIGMOID_BACK_Y takes a = sigmoid(x) instead: a (1 - a) b. */
+ * SIGMOID_BACK_Y takes a = sigmoid(x) instead: a (1 - a) b. The BACK2 forms are f''(a) b. */
 #define LOCI_MAP_ADD 0
 #define LOCI_MAP_MUL 1
 #define LOCI_MAP_SILU_BACK 2
@@ -51,6 +54,8 @@ typedef struct loci_gemm {
 #define LOCI_MAP_SIGMOID_BACK 5
 #define LOCI_MAP_SIGMOID_BACK_Y 6
 #define LOCI_MAP_SILU_MUL 7 /* silu(a) b */
+#define LOCI_MAP_SILU_BACK2 8
+#define LOCI_MAP_GELU_BACK2 9
 
 /* norms over the last axis, n wide:  y = x r gain
  *   RMS  r = 1 / sqrt(mean x^2 + eps)      L2  r = 1 / sqrt(sum x^2 + eps)  */
@@ -123,6 +128,10 @@ typedef struct loci_ops {
     /* p, g, m, v of equal size, contiguous; g is left as it is. */
     loci_status (*adamw)(const loci_exec *, const loci_tensor *p, const loci_tensor *g, const loci_tensor *m,
                          const loci_tensor *v, const loci_adamw *, loci_error *);
+
+    /* out [...] = alpha (sum of a b over the last axis) + beta out; a, b [..., n] of one shape, out without that axis. */
+    loci_status (*dot)(const loci_exec *, const loci_tensor *out, const loci_tensor *a, const loci_tensor *b,
+                       double alpha, double beta, loci_error *);
 } loci_ops;
 
 #ifdef __cplusplus

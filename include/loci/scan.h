@@ -81,6 +81,28 @@ typedef struct loci_scan_io {
     loci_tensor *dq, *dk, *dv, *dg, *du, *dw, *dalpha, *deta, *dtheta; /* added to; NULL: not wanted */
 } loci_scan_io;
 
+/* The scalar tables of a chunk of n tokens, for a rule that has M's momentum and forgetting but whose memory is no matrix
+ * (Titans' deep memory: the error of a chunk is taken at its start, and every weight matrix W with momentum S, written
+ * by outer products u_j, is then  W_t = beta_t W_0 + f_t S_0 - sum_j G[t][j] u_j,  S_t = m_t S_0 - sum_j N[t][j] u_j).
+ * Everything that enters the chunk reaches time t = 0 .. n, after t tokens, by a pair of scalars of one recurrence:
+ *   s_t = eta_t s_{t-1} + [t is token j] c theta_j        p_t = (1 - alpha_t) p_{t-1} + s_t         c = loss_scale
+ *   from W_0: p_0 = 1, s_0 = 0, p = beta.   From S_0: p_0 = 0, s_0 = 1, p = f, s = m.   From token j, counted from 0:
+ *   p = G[.][j], s = N[.][j], 0 for t <= j.
+ * Additions and multiplications only: gates of exactly 0 and 1 are ordinary. Numbers at times <= t depend on gates of the
+ * first t tokens alone. All in acc; n at most LOCI_COEF_TOK. Cost per table: n^2 steps, times 3 in coef_back. */
+#define LOCI_COEF_TOK 512
+typedef struct loci_coef {
+    uint32_t struct_size, reserved0;
+    double loss_scale;
+    const loci_tensor *alpha, *eta, *theta; /* [B,n,H] or [B,n,H,w], any strides but the last; NULL: 0, 0, 1        */
+    loci_tensor *beta, *f, *m;              /* [B,H,n+1] or [B,H,w,n+1]                                            */
+    loci_tensor *G, *N;                     /* [B,H,n+1,n] or [B,H,w,n+1,n]; the two last axes without gaps        */
+    /* coef_back: the tables above as coef left them, and the cotangents of beta, f, G, of m at time n [..,1] and of N at
+     * time n [..,n]; the last axes without gaps. dG and dN are overwritten. */
+    loci_tensor *dbeta, *df, *dm, *dG, *dN;
+    loci_tensor *dalpha, *deta, *dtheta; /* added to; NULL: not wanted */
+} loci_coef;
+
 typedef struct loci_scan {
     uint32_t struct_size, reserved0;
     /* Raises need by what forward and backward take of scratch and saved for the shape's limits (rows, seq, runs,
@@ -88,6 +110,9 @@ typedef struct loci_scan {
     loci_status (*plan)(const loci_scan_io *, const loci_shape *, loci_need *, loci_error *);
     loci_status (*forward)(const loci_exec *, const loci_scan_io *, loci_error *);
     loci_status (*backward)(const loci_exec *, const loci_scan_io *, loci_error *);
+    /* Scalar tables of many chunks at once, and their adjoint. No scratch. */
+    loci_status (*coef)(const loci_exec *, const loci_coef *, loci_error *);
+    loci_status (*coef_back)(const loci_exec *, const loci_coef *, loci_error *);
 } loci_scan;
 
 #ifdef __cplusplus

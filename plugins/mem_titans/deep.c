@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The deep memory's plan and calls: bands, their segments, and the way back through them; deep.h says what is computed.
+ */
+#include "deep.h"
+
+/* ---- sizes ------------------------------------------------------------------------------------------------------ */
+
+static deep deep_of(const loci_module *m, const loci_exec *x, loci_dtype type, loci_error *err)
+{
+    deep d = {.m = m, .x = x, .err = err, .status = LOCI_OK, .type = type, .size = type.bits / 8, .R = 1};
+
+    d.chunk = m->mode == LOCI_SCAN_SEQUENTIAL ? 1 : m->chunk;
+    d.seg = d.chunk < SEG_TOK ? d.chunk : SEG_TOK;
+    d.nsub = (d.chunk + d.seg - 1) / d.seg;
+    return d;
+}
+
+/* Tokens of a segment of runs of len tokens, at most. */
+static int64_t most(const deep *d, int32_t op, int64_t len)
+{
+    const int64_t n = op == LOCI_OP_READ ? SEG_TOK : d->seg;
+
+    return n < len ? n : len;
+}
+
+/* Room for a segment, and for the states inside a stretch. */
+static uint64_t work_cut(const deep *d, void *base, room *w, memory *trail, int64_t n, int32_t op, int back)
+{
+    loci_cursor c = {base, 0};
+
+    room_cut(d, &c, w, n, op, back);
+    for (int64_t i = 1; i < stretch(d) && back && op != LOCI_OP_READ; i++)
+        trail[i] = memory_cut(d, &c);
+    return c.at;
+}
+
+static uint64_t memory_bytes(const deep *d)
+{
+    loci_cursor c = {0};
+
+    memory_cut(d, &c);
+    return c.at;
+}
+
+loci_status deep_plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
+{
+    const int save = (shape->flags & LOCI_X_SAVE) != 0;
+    deep d = deep_of(m, NULL, shape->acc, err);
+    const int64_t n = most(&d, op, shape->seq);
+    memory trail[STRETCH_MOST];
+    uint64_t scratch = 0, one;
+    double total;
+    room w;
+
+    for (int back = 0; back <= save; back++) {
+        one = work_cut(&d, NULL, &w, trail, n, op, back);
+        scratch = one > scratch ? one : scratch;
+    }
+    total = ((double)scratch + (double)memory_bytes(&d) * (double)(shape->seq + 2)) * (double)shape->rows *
+            (double)(shape->runs + 1);
+    if (total > 0x1p62)
+        return fail(err, LOCI_E_ARG,
+                    "%lld rows of %lld tokens, %lld heads of a memory of depth %d do not fit into memory: make them fewer",
+                    (long long)shape->rows, (long long)shape->seq, (long long)m->H, (int)m->L);
+    d.R = shape->runs < shape->rows ? shape->runs : shape->rows;
+    for (int back = 0; back <= save; back++) {
+        one = work_cut(&d, NULL, &w, trail, n, op, back);
+        need->scratch = one > need->scratch ? one : need->scratch;
+    }
+    d.R = 1;
+    if (save && op != LOCI_OP_READ)
+        need->saved += memory_bytes(&d) * (uint64_t)kept_most(&d, shape->rows * shape->seq, shape->runs);
+    return LOCI_OK;
+}
+
+/* ---- what a band works on --------------------------------------------------------------------------------------- */
+
+/* How many runs from `first` on make a band; deep.h (2). */
+static int64_t band(const deep *d, const loci_batch *batch, uint32_t first)
+{
+    const loci_run *a = &batch->runs[first];
+    uint32_t n = 1;
+
+    while (first + n < batch->n_runs && a[n].row == a[0].row + (int32_t)n && a[n].state == a[0].state + (int32_t)n &&
+           a[n].begin == a[0].begin && a[n].len == a[0].len && a[n].pos % d->chunk == a[0].pos % d->chunk)
+        n++;
+    return n;
+}
+
+static memory states(const deep *d, const loci_tensor *from, int64_t row)
+{
+    const loci_module *m = d->m;
+    memory a = {0};
+
+    for (int l = 1; l <= m->L; l++) {
+        a.W[l] = mat_state(d, &from[m->W[l]], row);
+        if (m->momentum)
+            a.S[l] = mat_state(d, &from[m->S[l]], row);
+        if (m->mode == LOCI_SCAN_FROZEN)
+            a.C[l] = mat_state(d, &from[m->C[l]], row);
+    }
+    return a;
+}
+
+/* The band's rows of a gate, [R, n, H] or [R, n, H, L]. */
+static void gate_view(const deep *d, loci_view *v, const loci_tensor *t, int64_t row, int64_t at, int64_t n)
+{
+    *v = (loci_view){0};
+    if (!t)
+        return;
+    loci_view_set(v, (char *)loci_ptr(t) + (row * t->strides[0] + at * t->strides[1]) * d->size, d->x->device, d->type,
+                  t->ndim, t->shape);
+    v->shape[0] = d->R;
+    v->shape[1] = n;
+    for (int32_t i = 0; i < t->ndim; i++)
+        v->strides[i] = t->strides[i];
+}
+
+static void tokens_of(const deep *d, tokens *t, const loci_rule_io *r, const loci_run *run, span s, int back)
+{
+    const int write = r->op != LOCI_OP_READ, read = r->op != LOCI_OP_WRITE;
+    const int64_t row = run->row, at = run->begin + s.from, n = s.n;
+    const loci_module *m = d->m;
+    const struct {
+        loci_view *to, *grad;
+        int declared;
+        uint32_t gate;
+    } all[3] = {{&t->g.alpha, &t->g.dalpha, m->forget, m->alpha},
+                {&t->g.eta, &t->g.deta, m->momentum, m->eta},
+                {&t->g.theta, &t->g.dtheta, 1, m->theta}};
+
+    t->n = n;
+    t->q = mat_tokens(d, read ? r->q : NULL, row, at, n);
+    t->y = mat_tokens(d, read && !back ? r->y : NULL, row, at, n);
+    t->dy = mat_tokens(d, read && back ? r->dy : NULL, row, at, n);
+    t->dq = mat_tokens(d, read && back ? r->dq : NULL, row, at, n);
+    t->k = mat_tokens(d, write ? r->k : NULL, row, at, n);
+    t->v = mat_tokens(d, write ? r->v : NULL, row, at, n);
+    t->dk = mat_tokens(d, write && back ? r->dk : NULL, row, at, n);
+    t->dv = mat_tokens(d, write && back ? r->dv : NULL, row, at, n);
+    for (int i = 0; i < 3; i++) {
+        const int there = write && all[i].declared;
+
+        gate_view(d, all[i].to, there ? r->gate[all[i].gate] : NULL, row, at, n);
+        gate_view(d, all[i].grad, there && back ? r->dgate[all[i].gate] : NULL, row, at, n);
+    }
+}
+
+/* ---- one band --------------------------------------------------------------------------------------------------- */
+
+/* READ: in pieces of at most SEG_TOK tokens, which do not depend on one another. */
+static void read_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, room *w, int back)
+{
+    const memory in = states(d, s->state_in, run->state);
+    memory to;
+    tokens t;
+
+    if (back || (s->state_out && s->n_state)) {
+        to = states(d, back ? s->state_grad : s->state_out, run->state);
+        if (!back)
+            memory_copy(d, &to, &in);
+    }
+    for (int64_t from = 0; from < run->len; from += SEG_TOK) {
+        const span piece = {from, run->len - from < SEG_TOK ? run->len - from : SEG_TOK, 0};
+
+        tokens_of(d, &t, r, run, piece, back);
+        if (back)
+            plain_read_back(d, w, &in, &to, &t);
+        else
+            plain_read(d, w, &in, &t);
+    }
+}
+
+static void forward_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, room *w,
+                         loci_cursor *saved)
+{
+    const int64_t phase = run->pos % d->chunk, n = span_count(d, phase, run->len), k = stretch(d);
+    const memory in = states(d, s->state_in, run->state), now = states(d, s->state_out, run->state);
+    const int frozen = d->m->mode == LOCI_SCAN_FROZEN;
+    tokens t;
+
+    memory_copy(d, &now, &in);
+    for (int64_t i = 0; i < n; i++) {
+        const span seg = span_at(d, phase, run->len, i);
+
+        for (int l = 1; l <= d->m->L && frozen && seg.begins; l++)
+            mat_map(d, LOCI_MAP_COPY, now.C[l], now.W[l], 1, 0);
+        if (i && i % k == 0 && saved->base) {
+            const memory keep = memory_cut(d, saved);
+
+            memory_copy(d, &keep, &now);
+        }
+        tokens_of(d, &t, r, run, seg, 0);
+        tables_forward(d, w, &t.g, seg.n);
+        chunk_errors(d, w, frozen ? now.C : now.W, &t);
+        if (t.y.at)
+            chunk_read(d, w, &now, &t);
+        chunk_write(d, w, &now, &now, &t);
+    }
+}
+
+/* The states before segments of one stretch, `first` first, at trail[0] and on; and the memory their errors are of. */
+static void replay(deep *d, const loci_rule_io *r, const loci_run *run, room *w, const memory *in, memory *trail,
+                   int64_t first, int64_t end, const mat **C)
+{
+    const int64_t phase = run->pos % d->chunk;
+    tokens t;
+
+    for (int64_t i = first; i < end; i++) {
+        const span seg = span_at(d, phase, run->len, i);
+        const memory *at = &trail[i - first];
+
+        /* a segment that begins no chunk is the run's first, or, in long chunks, finds C kept */
+        C[i - first] = d->m->mode != LOCI_SCAN_FROZEN || seg.begins ? at->W : i == 0 ? in->C : at->C;
+        if (i + 1 == end)
+            break;
+        tokens_of(d, &t, r, run, seg, 0);
+        tables_forward(d, w, &t.g, seg.n);
+        chunk_errors(d, w, C[i - first], &t);
+        chunk_write(d, w, at, &trail[i + 1 - first], &t);
+    }
+}
+
+/* kept: the band's first kept state, if it has any. */
+static void backward_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, room *w,
+                          memory *trail, loci_cursor kept_at)
+{
+    const int64_t phase = run->pos % d->chunk, n = span_count(d, phase, run->len), k = stretch(d);
+    const uint64_t bytes = memory_bytes(d);
+    const memory in = states(d, s->state_in, run->state);
+    const int frozen = d->m->mode == LOCI_SCAN_FROZEN;
+    memory grad = states(d, s->state_grad, run->state);
+    const mat *C[STRETCH_MOST];
+    tokens t;
+
+    for (int l = 1; l <= d->m->L && !frozen; l++)
+        grad.C[l] = grad.W[l];
+    for (int64_t first = n > 0 ? (n - 1) / k * k : -1; first >= 0; first -= k) {
+        const int64_t end = first + k < n ? first + k : n;
+        loci_cursor from = {kept_at.base, kept_at.at + (uint64_t)(first / k - 1) * bytes};
+
+        trail[0] = first ? memory_cut(d, &from) : in;
+        replay(d, r, run, w, &in, trail, first, end, C);
+        for (int64_t i = end - 1; i >= first; i--) {
+            const span seg = span_at(d, phase, run->len, i);
+
+            tokens_of(d, &t, r, run, seg, 1);
+            chunk_back(d, w, &trail[i - first], C[i - first], &grad, &t);
+            for (int l = 1; l <= d->m->L && frozen && seg.begins; l++) {
+                mat_map(d, LOCI_MAP_COPY, grad.W[l], grad.C[l], 1, 1);
+                mat_fill(d, grad.C[l], 0);
+            }
+        }
+    }
+}
+
+/* ---- the call --------------------------------------------------------------------------------------------------- */
+
+static loci_status call(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_rule_io *r, int back,
+                        loci_error *err)
+{
+    deep d = deep_of(m, x, s->state_in[m->W[1]].dtype, err);
+    const int save = back || (x->flags & LOCI_X_SAVE);
+    loci_cursor saved = {save ? x->saved : NULL, 0};
+    memory trail[STRETCH_MOST];
+    room w;
+
+    for (uint32_t i = 0; i < r->batch->n_runs && d.status == LOCI_OK; i += (uint32_t)d.R) {
+        const loci_run *run = &r->batch->runs[i];
+        uint64_t scratch, states_kept = 0;
+
+        d.R = band(&d, r->batch, i);
+        scratch = work_cut(&d, x->scratch, &w, trail, most(&d, r->op, run->len), r->op, back);
+        if (save && r->op != LOCI_OP_READ)
+            states_kept = memory_bytes(&d) * (uint64_t)kept(&d, run->pos % d.chunk, run->len);
+        if (scratch > x->scratch_bytes || saved.at + states_kept > (save ? x->saved_bytes : 0))
+            return fail(err, LOCI_E_ARG, "%llu bytes of scratch and %llu of saved, the call takes %llu and %llu: plan for it",
+                        (unsigned long long)x->scratch_bytes, (unsigned long long)x->saved_bytes,
+                        (unsigned long long)scratch, (unsigned long long)(saved.at + states_kept));
+        if (r->op == LOCI_OP_READ) {
+            read_band(&d, s, r, run, &w, back);
+        } else if (back) {
+            backward_band(&d, s, r, run, &w, trail, saved);
+            saved.at += states_kept;
+        } else {
+            forward_band(&d, s, r, run, &w, &saved);
+        }
+    }
+    return d.status;
+}
+
+loci_status deep_forward(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_rule_io *r,
+                         loci_error *err)
+{
+    return call(m, x, s, r, 0, err);
+}
+
+loci_status deep_backward(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_rule_io *r,
+                          loci_error *err)
+{
+    return call(m, x, s, r, 1, err);
+}
