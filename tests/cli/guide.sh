@@ -91,6 +91,11 @@ says compare-two-designs 'window'
 says read-a-report 'report.html'
 says read-a-report 'run runs/read/mag/seed-1: finished'
 says read-a-report '"arms"'
+says write-a-memory-plugin 'memory/org.example.fast'
+says write-a-memory-plugin 'largest relative difference'
+says write-a-memory-plugin 'exit code 1: noticed'
+says write-a-memory-plugin 'source    Ba, Hinton'
+says write-a-memory-plugin 'the same bits'
 
 echo "$blocks blocks, $failed failures"
 [ "$failed" -eq 0 ] && [ "$blocks" -gt 0 ]
