@@ -75,7 +75,7 @@ static loci_status put_file(json_t *doc, const char *key, const char *folder, co
 static loci_status folder_json(json_t *doc, const char *word, const struct options *o, loci_error *err)
 {
     loci_status status = LOCI_OK;
-    char *log = loci_format("%s/log.jsonl", word), folder[4096];
+    char *log = loci_format("%s/log.jsonl", word), *compare = loci_format("%s/compare.json", word), folder[4096];
     bool run = log && access(log, F_OK) == 0;
     json_t *part = NULL;
     loci_error why = LOCI_ERROR_INIT;
@@ -91,6 +91,8 @@ static loci_status folder_json(json_t *doc, const char *word, const struct optio
         goto out;
     }
     if (status != LOCI_OK) {
+        if (compare && access(compare, F_OK) == 0)
+            loci_fail(err, status, "%s holds a comparison: name one of its runs, as %s/ARM/seed-N", word, word);
         loci_fail(err, status, "%s", why.msg);
         goto out;
     }
@@ -106,6 +108,7 @@ static loci_status folder_json(json_t *doc, const char *word, const struct optio
     }
 out:
     loci_free(log);
+    loci_free(compare);
     return status;
 }
 

@@ -212,6 +212,10 @@ broken_files_are_answered_with_a_sentence() {
     mkdir empty
     loci inspect empty
     exits 6
+    echo '{}' >empty/compare.json
+    loci inspect empty
+    exits 6
+    says 'empty/ARM/seed-N'
     printf 'not a line of a log\n' >>r/log.jsonl
     loci inspect r
     exits 0
