@@ -194,6 +194,46 @@ static void a_gate_without_weights_has_the_value_of_its_bias(void)
     close_world(&w);
 }
 
+/* In layer 0 of lmm the memory reads n = e / rms(e), e the embedding of the token: alpha = sigmoid(W n + b), row by row,
+ * token by token, head by head. */
+static void the_values_are_those_of_the_formula(void)
+{
+    struct world w;
+    loci_probe p;
+    const loci_probe_gate *alpha;
+    const double *embed, *weight, *bias;
+    double want[ROWS * SEQ * 2], n[8];
+    int32_t in[SEQ], next[SEQ];
+
+    CK_OK(open_world(&w, "lmm"));
+    embed = loci_ptr(&loci_weights_find(&w.m->weights, "embed.weight")->value.t);
+    weight = loci_ptr(&loci_weights_find(&w.m->weights, "layer.0.memory.front.gate.alpha.weight")->value.t);
+    bias = loci_ptr(&loci_weights_find(&w.m->weights, "layer.0.memory.front.gate.alpha.bias")->value.t);
+    for (int64_t r = 0; r < ROWS; r++) {
+        loci_data_window(w.d, r, ROWS, SEQ, in, next);
+        for (int64_t t = 0; t < SEQ; t++) {
+            double squares = 0;
+            for (int c = 0; c < 8; c++)
+                squares += embed[in[t] * 8 + c] * embed[in[t] * 8 + c];
+            for (int c = 0; c < 8; c++)
+                n[c] = embed[in[t] * 8 + c] / sqrt(squares / 8 + w.m->eps);
+            for (int h = 0; h < 2; h++) {
+                double z = bias[h];
+                for (int c = 0; c < 8; c++)
+                    z += weight[h * 8 + c] * n[c];
+                want[(r * SEQ + t) * 2 + h] = 1 / (1 + exp(-z));
+            }
+        }
+    }
+    CK_OK(loci_probe_run(&p, w.m, w.d, ROWS, SEQ, 1, &ck_err));
+    alpha = gate(&p, 0, "alpha");
+    CU_ASSERT_FATAL(alpha && alpha->values.n == ROWS * SEQ * 2);
+    CK_TRUE(ck_rms(alpha->values.at, want, ROWS * SEQ * 2) < 1e-12, "relative error %g",
+            ck_rms(alpha->values.at, want, ROWS * SEQ * 2));
+    loci_probe_free(&p);
+    close_world(&w);
+}
+
 static void half_life_and_saturation_follow_their_formulas(void)
 {
     double never[] = {0, 0}, mixed[] = {0.5, 0}, open[] = {0.5, 0.009, 0.011, 3};
@@ -295,6 +335,7 @@ static void a_want_of_memory_is_a_status_and_leaves_no_watch(void)
     X(what_is_seen_does_not_depend_on_the_pieces) \
     X(looking_changes_no_bit) \
     X(a_gate_without_weights_has_the_value_of_its_bias) \
+    X(the_values_are_those_of_the_formula) \
     X(half_life_and_saturation_follow_their_formulas) \
     X(the_last_norm_is_that_of_the_state) \
     X(a_model_without_memory_has_nothing_to_show) \
