@@ -222,6 +222,7 @@ loci_status loci_scan_views(scan_job *j, const loci_scan_io *io, uint8_t *bits, 
         }
     }
     LOCI_TRY(see_states(j, io, &k));
+    j->keeps_z = m && (j->eta.at || j->in[1].at || j->out[1].at || j->grad[1].at);
     j->B = k.size['b'];
     j->T = k.size['t'];
     j->H = wide ? 1 : k.size['h'];

@@ -41,6 +41,7 @@ typedef struct scan_job {
     int32_t scan, mode;
     bool read, write, before, frozen, exact, back, save;
     bool decayed, blind;    /* M: the error sees (1 - alpha) M; it sees nothing */
+    bool keeps_z;           /* M: there is an eta, or a caller who asks for Z   */
     bool g_channel, g_head; /* g has an axis of channels; g is [H] */
     int64_t B, T, H, d, e;  /* D: H is 1, e is 1, d is N           */
     double scale, c;

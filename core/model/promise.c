@@ -3,9 +3,9 @@
  * What a node promises in its place, with its config.
  *
  *  (1) A class promises `caps`, or what its promises() makes of them with this config, which is never more.
- *  (2) What a mixer or a memory below it does not keep, a component cannot keep either: gradients, streaming and causality
- *      hold as far as they hold in its children. An attention is told the mask of every call and holds no state, so it
- *      takes nothing away.
+ *  (2) What a mixer or a memory below it does not keep, a component cannot keep either: gradients, streaming and
+ *      causality hold as far as they hold in its children. An attention is told the mask of every call and holds no
+ *      state, so it takes nothing away.
  */
 #include "core/model/node_impl.h"
 
@@ -33,10 +33,11 @@ loci_status loci_node_promise(loci_node *n, loci_error *err)
 
     n->caps = LOCI_HAS_FN(c, loci_class, promises) ? c->promises(&n->config) : c->caps;
     if (n->caps & ~c->caps)
-        return loci_fail(err, LOCI_E_PLUGIN,
-                         "%s: %s/%s promises 0x%llx with this config and its class no more than 0x%llx: a defect of the "
-                         "plugin, choose another",
-                         n->path, n->section, c->id, (unsigned long long)n->caps, (unsigned long long)c->caps);
+        return loci_fail(
+            err, LOCI_E_PLUGIN,
+            "%s: %s/%s promises 0x%llx with this config and its class no more than 0x%llx: a defect of the "
+            "plugin, choose another",
+            n->path, n->section, c->id, (unsigned long long)n->caps, (unsigned long long)c->caps);
     return LOCI_OK;
 }
 

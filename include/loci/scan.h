@@ -13,7 +13,7 @@
  *        S_t = S_{t-1} diag(exp g_t) + (S_{t-1} u_t) w_t' + v_t k_t'      y_t = scale S_t q_t
  *   M  delta rule with momentum and forgetting (Titans: Behrouz et al. 2025, eqs. 9-14)
  *        e_t = A_t k_t - v_t         Z_t = eta_t Z_{t-1} - c theta_t e_t k_t'     M_t = (1 - alpha_t) M_{t-1} + Z_t
- *        y_t = M_t q_t (after the write), M_{t-1} q_t (before it)          c = loss_scale, A_t by `error`, below
+ *        y_t = scale M_t q_t (after the write), scale M_{t-1} q_t (before it)   c = loss_scale, A_t by `error`, below
  *
  * Shapes. q, k, u, w [B,T,H,d]; v, y [B,T,H,e]; in D v, y, g are [B,T,N]. g, log decay <= 0, acc: NULL (none), [H],
  * [B,T,H] or [B,T,H,d] (D: [B,T,N]). alpha, eta, theta [B,T,H], acc.
@@ -25,7 +25,7 @@
  *   EXACT       chunks of `chunk` tokens, one triangular solve each
  *   FROZEN      the error is taken at the memory of the chunk's start: M_c in place of M_{t-1} in A_t (Titans section
  *               3.2); an error that is decayed still decays by its own token alone, A_t = (1 - alpha_t) M_c
- * L, D, W know SEQUENTIAL only. op READ reads M q without writing, WRITE writes without reading; where state_out is other
+ * L, D, W know SEQUENTIAL only. op READ reads scale M q without writing, WRITE writes without reading; where state_out is other
  * storage than state_in, READ copies the rows of its runs. With eta NULL the tensor of Z may have data NULL.
  */
 #ifndef LOCI_SCAN_H

@@ -3,13 +3,13 @@
  * compose: what plain, lmm, mag and mal ask of their mixer and memory.
  *
  *  (1) Persistent rows reach a mixer as its context, and a memory as tokens of a longer stream.
- *  (2) A mixer that takes no context gets them as a memory does: [p; x] are its tokens (rows.c), what it answers at p is
- *      dropped, and the gradient of all of it is that of the context.
+ *  (2) A mixer that takes no context gets them as a memory does: [p; x] are its tokens (rows.c), what it answers at p
+ *      is dropped, and the gradient of all of it is that of the context.
  */
 #include "once.h"
 
 loci_status once_mix(const struct call *c, const struct once *o, const loci_tensor *x, const loci_tensor *ctx,
-                       loci_tensor *y)
+                     loci_tensor *y)
 {
     const uint32_t s = c->m->s_mix;
     const loci_exec exec = child_exec(c, o->saved_mix, o->mix_saved, c->x->flags);
@@ -39,7 +39,7 @@ loci_status once_mix(const struct call *c, const struct once *o, const loci_tens
 }
 
 loci_status once_mix_back(const struct call *c, const struct once *o, const loci_tensor *x, const loci_tensor *ctx,
-                            const loci_tensor *dy, loci_tensor *dx, loci_tensor *dctx)
+                          const loci_tensor *dy, loci_tensor *dx, loci_tensor *dctx)
 {
     const uint32_t s = c->m->s_mix;
     const loci_exec exec = child_exec(c, o->saved_mix, o->mix_saved, c->x->flags);
@@ -88,7 +88,7 @@ loci_status once_mem(const struct call *c, const struct once *o, const loci_tens
 }
 
 loci_status once_mem_back(const struct call *c, const struct once *o, const loci_tensor *x, const loci_tensor *dy,
-                            loci_tensor *dx, bool ext)
+                          loci_tensor *dx, bool ext)
 {
     const uint32_t s = c->m->s_run;
     const loci_exec exec = child_exec(c, o->saved_mem, o->mem_saved, c->x->flags);

@@ -18,17 +18,20 @@
     static const loci_key id = {sizeof(loci_key), type, name, def, help, choices, 0, 0}
 #define PERSISTENT "Learned rows before every document (mac: every segment), seen by all its tokens."
 #define GATE \
-    "normgate: rms(y) * sigmoid(rms(m)), both with gains; mul: y * m; sig: y * sigmoid(m); lerp: g * y + (1 - g) * m, g = " \
-    "sigmoid(W [y; m]); add: y + m."
+    "normgate: rms(y) * sigmoid(rms(m)), both with gains; mul: y * m; sig: y * sigmoid(m); lerp: g * y + (1 - g) * " \
+    "m, " \
+    "g = sigmoid(W [y; m]); add: y + m."
 INT_KEY(persistent_4, "persistent_tok", "4", 0, 4096, PERSISTENT);
 INT_KEY(persistent_0, "persistent_tok", "0", 0, 4096, PERSISTENT);
 INT_KEY(segment, "segment_tok", "64", 1, 1 << 20,
         "Tokens of a segment: what attention sees and how often the memory is read anew.");
-INT_KEY(summary, "summary_tok", "8", 1, 4096, "Learned queries that read the memory for a segment; retrieval = summary.");
-OTHER_KEY(retrieval, LOCI_KEY_ENUM, "retrieval", "strict", "strict|summary|previous|literal",
-          "Whose queries read the memory for a segment. strict: its tokens', each row seen from its token on; summary: "
-          "learned ones; previous: those of the segment before; literal: its tokens', all rows seen by all and the memory "
-          "read when the segment is written, as printed in the paper: it sees the future.");
+INT_KEY(summary, "summary_tok", "8", 1, 4096,
+        "Learned queries that read the memory for a segment; retrieval = summary.");
+OTHER_KEY(
+    retrieval, LOCI_KEY_ENUM, "retrieval", "strict", "strict|summary|previous|literal",
+    "Whose queries read the memory for a segment. strict: its tokens', each row seen from its token on; summary: "
+    "learned ones; previous: those of the segment before; literal: its tokens', all rows seen by all and the memory "
+    "read when the segment is written, as printed in the paper: it sees the future.");
 OTHER_KEY(gating, LOCI_KEY_ENUM, "gate", "normgate", GATE_FORMS, "How attention y and memory m join: " GATE);
 OTHER_KEY(adding, LOCI_KEY_ENUM, "gate", "add", GATE_FORMS, "How the input y and memory m join: " GATE);
 OTHER_KEY(to_memory_no, LOCI_KEY_BOOL, "persistent_to_memory", "no", NULL, "The memory reads the persistent rows too.");
@@ -135,7 +138,8 @@ static void destroy(loci_module *m)
 static loci_status bind(loci_module *m, uint32_t n, const loci_child *const *children, loci_error *err)
 {
     if (n != (m->form == PLAIN || m->form == LMM ? 1 : 2) || !children[0])
-        return loci_refuse(err, LOCI_E_ARG, "compose", "a composition was bound to %u children that are not those it wants", n);
+        return loci_refuse(err, LOCI_E_ARG, "compose",
+                           "a composition was bound to %u children that are not those it wants", n);
     m->mixer = m->form == LMM ? NULL : children[0];
     m->memory = m->form == LMM ? children[0] : n > 1 ? children[1] : NULL;
     if (!m->memory) {
@@ -148,16 +152,14 @@ static loci_status bind(loci_module *m, uint32_t n, const loci_child *const *chi
 
 loci_status gain(loci_module *m, void *decl, const char *name, uint32_t *index)
 {
-    const loci_slot s = {
-        sizeof s, LOCI_SLOT_NO_DECAY, name, 1, LOCI_INIT_CONST, &m->dim, {0, 0, 0}, 0, 1, 0, 0};
+    const loci_slot s = {sizeof s, LOCI_SLOT_NO_DECAY, name, 1, LOCI_INIT_CONST, &m->dim, {0, 0, 0}, 0, 1, 0, 0};
 
     return m->host->declare(m->host, decl, &s, index);
 }
 
 loci_status normal(loci_module *m, void *decl, const char *name, uint32_t flags, int64_t a, int64_t b, uint32_t *index)
 {
-    const loci_slot s = {
-        sizeof s, flags, name, 2, LOCI_INIT_NORMAL, (int64_t[]){a, b}, {0, 0, 0}, 0, 0, 0.02, 0};
+    const loci_slot s = {sizeof s, flags, name, 2, LOCI_INIT_NORMAL, (int64_t[]){a, b}, {0, 0, 0}, 0, 0, 0.02, 0};
 
     return m->host->declare(m->host, decl, &s, index);
 }
@@ -167,8 +169,14 @@ static loci_status declare_mac(loci_module *m, void *decl)
 {
     const loci_host *host = m->host;
     const int64_t C = m->segment_tok, read = m->retrieval == SUMMARY ? m->summary_tok : C;
-    const loci_slot last = {sizeof last,          LOCI_SLOT_STATE, "last",         3, LOCI_INIT_ZERO,
-                            (int64_t[]){-1, C, m->dim}, m->shape.dtype,  0, 0, 0, 0};
+    const int64_t shape[] = {-1, C, m->dim};
+    const loci_slot last = {.struct_size = sizeof last,
+                            .flags = LOCI_SLOT_STATE,
+                            .name = "last",
+                            .ndim = 3,
+                            .init = LOCI_INIT_ZERO,
+                            .shape = shape,
+                            .dtype = m->shape.dtype};
 
     if (m->retrieval == SUMMARY)
         LOCI_RETURN_IF(normal(m, decl, "summary", LOCI_SLOT_NO_DECAY, m->summary_tok, m->dim, &m->w_summary));
@@ -207,7 +215,8 @@ static uint64_t mac_promises(const loci_config *config)
 static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
 {
     if (op != LOCI_OP_MIX)
-        return loci_refuse(err, LOCI_E_UNSUPPORTED, "compose", "a composition knows one operation, not number %d", (int)op);
+        return loci_refuse(err, LOCI_E_UNSUPPORTED, "compose", "a composition knows one operation, not number %d",
+                           (int)op);
     return m->form == MAC ? mac_plan(m, shape, need, err) : once_plan(m, shape, need, err);
 }
 
@@ -257,7 +266,8 @@ static const loci_mixer iface = {sizeof iface, 0, forward, backward};
 CLASS(plain, one_keys, mixer_only, NULL, "the mixer alone", "y = mix(x | [p; x]), p learned rows (none by default).");
 CLASS(lmm, one_keys, memory_only, NULL, "the memory alone",
       "y = mem([p; x]), p learned rows (none by default). Behrouz et al. 2025, section 4.3.");
-CLASS(mac, mac_keys, mac_wants, mac_promises, "memory as context: attention by segment over [persistent; read memory; segment]",
+CLASS(mac, mac_keys, mac_wants, mac_promises,
+      "memory as context: attention by segment over [persistent; read memory; segment]",
       "per segment: h = read(queries), y = mix(x | [p; h; x]), m = write and read(y), o = gate(y, m); causal unless\n"
       "retrieval = literal. Cost: attention T (P + 2C). Behrouz et al. 2025, section 4.1.");
 CLASS(mag, mag_keys, both, NULL, "memory as gate: attention and memory side by side, joined by a gate",

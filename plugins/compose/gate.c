@@ -10,8 +10,8 @@
  *
  * Titans (Behrouz et al. 2025, sections 4.1 and 4.2) normalises both outputs, each with a learned vector of gains, and
  * lets them pass a non-linearity, but leaves it and the product's form open: normgate is the reading closest to it. A
- * sigmoid on the memory's side keeps o alive while the memory is still empty: with s = sigmoid(0) = 1/2 the block starts
- * as halved attention, where mul would stop signal and gradient alike.
+ * sigmoid on the memory's side keeps o alive while the memory is still empty: with s = sigmoid(0) = 1/2 the block
+ * starts as halved attention, where mul would stop signal and gradient alike.
  *
  *  (1) Statistics and activations are computed again in the backward: a gate saves nothing but y and m.
  *  (2) Backwards add to dy and dm. With dz what arrives before a sigmoid s: dz = s (1 - s) o (ds).

@@ -11,18 +11,18 @@
  *     (5) at the end of a segment: the rule's state of snap := that of run
  *
  * As printed, the paper leaks the future twice: under a plain causal mask over [p; h; x] a token sees h rows that later
- * tokens asked for, and a read after the segment's whole write sees later tokens in the memory. Three retrievals are causal:
- * strict, where h_t stands at the position of x_t and attention is causal by position, and summary and previous, whose
- * queries know nothing of the segment; and (3) reads token by token as it writes. `literal` is the printed form: h before
- * x, and m = READ(WRITE(run, y), y).
+ * tokens asked for, and a read after the segment's whole write sees later tokens in the memory. Three retrievals are
+ * causal: strict, where h_t stands at the position of x_t and attention is causal by position, and summary and
+ * previous, whose queries know nothing of the segment; and (3) reads token by token as it writes. `literal` is the
+ * printed form: h before x, and m = READ(WRITE(run, y), y).
  *
  *  (a) Lock step. Step s takes from each run its tokens of one segment; runs may be at different phases (pos mod C) and
  *      of different length, so each is gathered into a row of compact [R, L, D] tensors. Rows and tails are padding.
  *  (b) The cache of the mixer holds one segment: it begins empty where a segment does, by a context run with pos 0. Its
- *      rows are the same and in the same order however the stream is cut. literal is not cut inside a segment: there the
- *      last token decides what the first one sees.
- *  (c) Three states of children: `mix`, `run`, `snap`. The convolution tails of snap follow the stream of queries, those
- *      of run that of y; so (5) copies the part RULE only.
+ *      rows are the same and in the same order however the stream is cut. literal is not cut inside a segment: there
+ *      the last token decides what the first one sees.
+ *  (c) Three states of children: `mix`, `run`, `snap`. The convolution tails of snap follow the stream of queries,
+ *      those of run that of y; so (5) copies the part RULE only.
  *  (d) With SAVE, step s works from state block s into block s + 1; block 0 is sub_in, the last one sub_out, those
  *      between are saved. Rows of runs that do not take part in a step are carried over. Without SAVE all steps work
  *      in sub_out.
@@ -51,12 +51,13 @@ static void layout_step(const loci_module *m, struct mac *k, loci_cursor *c, boo
 static void layout_lists(struct mac *k, loci_cursor *host)
 {
     const int64_t n = k->R * k->L, s = k->R * k->S, q = k->R * k->Q;
-    loci_run **const lists[] = {&k->tokens, &k->queries, &k->keys, &k->begins, &k->ends, &k->rest, &k->reads, &k->still};
+    loci_run **const lists[] = {&k->tokens, &k->queries, &k->keys,  &k->begins,
+                                &k->ends,   &k->rest,    &k->reads, &k->still};
     const struct {
         int32_t **at;
         int64_t n;
-    } rows[] = {{&k->x_row, n}, {&k->x_at, n}, {&k->q_pos, n}, {&k->c_h, s},    {&k->c_x, s},
-                {&k->c_p, s},   {&k->k_pos, s}, {&k->h_at, q}, {&k->q_from, q}, {&k->q_last, q}};
+    } rows[] = {{&k->x_row, n}, {&k->x_at, n},  {&k->q_pos, n}, {&k->c_h, s},    {&k->c_x, s},
+                {&k->c_p, s},   {&k->k_pos, s}, {&k->h_at, q},  {&k->q_from, q}, {&k->q_last, q}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         *rows[i].at = loci_cut(host, (uint64_t)rows[i].n * 4);
@@ -115,7 +116,8 @@ static loci_status sizes(const loci_module *m, const loci_shape *shape, int64_t 
     s.seq = s.ctx = k->Q;
     LOCI_RETURN_IF(host->child_need(m->memory, &s, LOCI_OP_READ, &k->read, err));
     s.seq = s.ctx = k->L;
-    LOCI_RETURN_IF(host->child_need(m->memory, &s, m->retrieval == LITERAL ? LOCI_OP_WRITE : LOCI_OP_STEP, &k->step, err));
+    LOCI_RETURN_IF(
+        host->child_need(m->memory, &s, m->retrieval == LITERAL ? LOCI_OP_WRITE : LOCI_OP_STEP, &k->step, err));
     k->bytes[RUN] = k->bytes[SNAP] = host->child_state_bytes(m->memory, &s);
     k->bytes[MIX] = host->child_state_bytes(m->mixer, &s);
     s.ctx = k->S;
@@ -145,10 +147,11 @@ static loci_status whole_segments(const struct call *c)
 {
     for (uint32_t i = 0; i < c->io->q->n_runs; i++)
         if (c->io->q->runs[i].len > 0 && c->io->q->runs[i].pos % c->m->segment_tok != 0)
-            return loci_refuse(c->err, LOCI_E_UNSUPPORTED, "compose",
-                               "mac with retrieval = literal cannot go on at token %lld, inside a segment of %lld: give "
-                               "whole segments, or set retrieval = strict, summary or previous",
-                               (long long)c->io->q->runs[i].pos, (long long)c->m->segment_tok);
+            return loci_refuse(
+                c->err, LOCI_E_UNSUPPORTED, "compose",
+                "mac with retrieval = literal cannot go on at token %lld, inside a segment of %lld: give "
+                "whole segments, or set retrieval = strict, summary or previous",
+                (long long)c->io->q->runs[i].pos, (long long)c->m->segment_tok);
     return LOCI_OK;
 }
 
@@ -272,7 +275,8 @@ static loci_status step_forward(const struct call *c, struct mac *k, int64_t s)
     LOCI_RETURN_IF(context(c, k));  /* (2) */
     LOCI_RETURN_IF(attend(c, k, flags));
     LOCI_RETURN_IF(remember(c, k, flags));
-    LOCI_RETURN_IF(gate_forward(c, &k->gate, matrix(&vo, c, k->o, n), matrix(&vy, c, k->y, n), matrix(&vm, c, k->m, n)));
+    LOCI_RETURN_IF(
+        gate_forward(c, &k->gate, matrix(&vo, c, k->o, n), matrix(&vy, c, k->y, n), matrix(&vm, c, k->m, n)));
     LOCI_RETURN_IF(put(c, &c->ym.t, k->o, n, k->x_row));
     return mac_copy(c, m->memory, &k->b_ends, LOCI_PART_RULE, k->out[SNAP], k->out[RUN]); /* (5) */
 }
@@ -288,7 +292,7 @@ loci_status mac_forward(struct call *c)
     for (int i = 0; i < STATES && (!c->save || k.steps == 0); i++)
         if (c->s->sub_in[sub[i]] != c->s->sub_out[sub[i]])
             LOCI_RETURN_IF(mac_copy(c, i == MIX ? m->mixer : m->memory, c->io->q, LOCI_PART_ALL, c->s->sub_out[sub[i]],
-                     c->s->sub_in[sub[i]]));
+                                    c->s->sub_in[sub[i]]));
     for (int64_t s = 0; s < k.steps; s++)
         LOCI_RETURN_IF(step_forward(c, &k, s));
     return m->retrieval == PREVIOUS ? last_forward(c) : LOCI_OK;

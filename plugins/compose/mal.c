@@ -5,8 +5,8 @@
  *     z = [p; x],  u = gate( z, mem(z) ),  y = mix(u_x | u)          or, with the persistent rows past the memory,
  *     z = x,       v = gate( x, mem(x) ),  y = mix(v | [p; v])
  *
- * The gate is z + mem(z) unless set: a residual, which the paper does not have, since attention over an empty memory sees
- * nothing. Saved is m = mem(z); what the mixer saw is made from it again.
+ * The gate is z + mem(z) unless set: a residual, which the paper does not have, since attention over an empty memory
+ * sees nothing. Saved is m = mem(z); what the mixer saw is made from it again.
  */
 #include "once.h"
 
@@ -29,7 +29,8 @@ void mal_layout(const loci_module *m, struct once *o, bool back, loci_cursor *sc
 }
 
 /* What the memory saw, z [n, D], as the gate wants it; where it has persistent rows they are built. */
-static loci_status mal_input(const struct call *c, const struct once *o, loci_view *v, const loci_tensor **z, int64_t *n)
+static loci_status mal_input(const struct call *c, const struct once *o, loci_view *v, const loci_tensor **z,
+                             int64_t *n)
 {
     const loci_tensor *ext;
 
@@ -85,7 +86,8 @@ loci_status mal_backward(const struct call *c, const struct once *o)
         LOCI_RETURN_IF(zero(c, o->du, o->ext.rows));
     }
     LOCI_RETURN_IF(zero(c, o->dv, c->N));
-    LOCI_RETURN_IF(once_mix_back(c, o, cube(&vv, c, o->v, c->B, c->T), u, c->io->dy, cube(&vdv, c, o->dv, c->B, c->T), du));
+    LOCI_RETURN_IF(
+        once_mix_back(c, o, cube(&vv, c, o->v, c->B, c->T), u, c->io->dy, cube(&vdv, c, o->dv, c->B, c->T), du));
     if (extended(c->m)) { /* v = u by rows */
         d = matrix(&vd, c, o->du, n);
         LOCI_RETURN_IF(put(c, d, o->dv, c->N, o->ext.back));
@@ -99,8 +101,8 @@ loci_status mal_backward(const struct call *c, const struct once *o)
     LOCI_RETURN_IF(gate_backward(c, &o->gate, d, z, matrix(&vm, c, o->m, n), matrix(&vde, c, o->de, n),
                                  matrix(&vdm, c, o->dm, n)));
     if (extended(c->m)) {
-        LOCI_RETURN_IF(once_mem_back(c, o, cube(&vv, c, o->e, 1, n), cube(&vdm, c, o->dm, 1, n), cube(&vde, c, o->de, 1, n),
-                                true));
+        LOCI_RETURN_IF(once_mem_back(c, o, cube(&vv, c, o->e, 1, n), cube(&vdm, c, o->dm, 1, n),
+                                     cube(&vde, c, o->de, 1, n), true));
         return extension_back(&o->ext, c, o->de, dx_matrix(c));
     }
     if (c->io->dx)

@@ -74,12 +74,13 @@ static loci_status sizes(const loci_module *m, const loci_shape *shape, struct o
         o->ext = (struct extension){.E = o->n + P * shape->runs, .n = o->n, .runs = shape->runs};
     if (m->form != LMM) {
         s.ctx = s.seq + P * ((shape->runs + rows - 1) / rows); /* rows * ctx is what counts, and that is at least E */
-        LOCI_RETURN_IF(m->host->child_need(m->mixer, m->fed ? extended_shape(&e, shape, o) : &s, LOCI_OP_MIX, &mix, err));
+        LOCI_RETURN_IF(
+            m->host->child_need(m->mixer, m->fed ? extended_shape(&e, shape, o) : &s, LOCI_OP_MIX, &mix, err));
         s.ctx = s.seq;
     }
     if (m->form != PLAIN)
-        LOCI_RETURN_IF(m->host->child_need(m->memory, extended(m) ? extended_shape(&e, shape, o) : &s, LOCI_OP_STEP, &mem,
-                                           err));
+        LOCI_RETURN_IF(
+            m->host->child_need(m->memory, extended(m) ? extended_shape(&e, shape, o) : &s, LOCI_OP_STEP, &mem, err));
     o->mem_saved = mem.saved;
     o->mix_saved = mix.saved;
     children->scratch = mix.scratch > mem.scratch ? mix.scratch : mem.scratch;
@@ -191,7 +192,8 @@ static loci_status lmm_backward(const struct call *c, const struct once *o)
     LOCI_RETURN_IF(once_context(c, o, &ve, &ext));
     LOCI_RETURN_IF(zero(c, o->de, o->ext.rows));
     LOCI_RETURN_IF(take(c, o->dme, o->ext.rows, &c->dym.t, o->ext.x_row, 0));
-    LOCI_RETURN_IF(once_mem_back(c, o, ext, cube(&vdme, c, o->dme, 1, o->ext.rows), cube(&vde, c, o->de, 1, o->ext.rows), true));
+    LOCI_RETURN_IF(
+        once_mem_back(c, o, ext, cube(&vdme, c, o->dme, 1, o->ext.rows), cube(&vde, c, o->de, 1, o->ext.rows), true));
     return extension_back(&o->ext, c, o->de, dx_matrix(c));
 }
 

@@ -6,8 +6,8 @@
  *     summary           N learned rows, a sequence of its own for every read: its tails are made zero again behind it
  *     previous          the C tokens of the segment before, so the convolution runs over the stream of x a segment late
  *
- *  (1) READ leaves the rule's state as it is. Its adjoint must see the state that READ left; where a segment ended, (5) of
- *      mac.c has overwritten it, so there a block in scratch stands in for it.
+ *  (1) READ leaves the rule's state as it is. Its adjoint must see the state that READ left; where a segment ended, (5)
+ *      of mac.c has overwritten it, so there a block in scratch stands in for it.
  *  (2) State `last` [states, C, D] of previous holds token t of a stream at t mod C, until the token C later takes its
  *      place. A step finds the segment before partly there, partly in x of this call, and nothing is saved for it.
  */
@@ -33,8 +33,8 @@ static loci_tensor *last_rows(loci_view *v, const struct call *c, const loci_ten
     return matrix(v, c, loci_ptr(s), s->shape[0] * s->shape[1]);
 }
 
-/* The piece of the last C tokens of a run that begins with its token t: they lie together in x and in the state, from row
- * *at on. Returns how many. */
+/* The piece of the last C tokens of a run that begins with its token t: they lie together in x and in the state, there
+ * from row *at on. Returns how many. */
 static int64_t together(const struct call *c, const loci_run *r, int64_t t, int64_t *at)
 {
     const int64_t C = c->m->segment_tok, slot = (r->pos + t) % C;
@@ -79,9 +79,8 @@ loci_status last_back(const struct call *c)
             n = together(c, r, t, &at);
             rows_of(&from, c, &grad, at, n);
             if (c->io->dx)
-                LOCI_RETURN_IF(ops->map1(c->x, LOCI_MAP_COPY,
-                                         rows_of(&to, c, &c->dxm, r->row * c->T + r->begin + t, n), &from.t, 1, 1,
-                                         c->err));
+                LOCI_RETURN_IF(ops->map1(c->x, LOCI_MAP_COPY, rows_of(&to, c, &c->dxm, r->row * c->T + r->begin + t, n),
+                                         &from.t, 1, 1, c->err));
             LOCI_RETURN_IF(ops->fill(c->x, &from.t, 0, c->err));
         }
     }

@@ -6,8 +6,8 @@
  *      another in one tensor [1, rows, D]; a run that goes on has its stream's rows counted on from P + pos.
  *  (2) x_row and p_row say where an extended row comes from (-1: from the other), back says where a token of x went
  *      (-1: it is in no run).
- *  (3) p is at position -1: visible to every query of its document and never rotated. A mixer that knows no such rows is
- *      fed p as the first tokens of its stream instead, at positions 0 to P - 1, and x behind it.
+ *  (3) p is at position -1: visible to every query of its document and never rotated. A mixer that knows no such rows
+ *      is fed p as the first tokens of its stream instead, at positions 0 to P - 1, and x behind it.
  */
 #include "parts.h"
 #include <string.h>

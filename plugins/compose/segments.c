@@ -3,8 +3,8 @@
  * compose: which tokens take part in a step of mac, where they stand, and which states the step works on.
  *
  * Token t of a document is in segment (t div C). A run that begins at phase f = pos mod C gives step 0 its first C - f
- * tokens and every later step C, the last one what is left. A row of the step's [R, L, D] tensors holds one run, n tokens;
- * what it appends to the context, in brackets where a segment begins:
+ * tokens and every later step C, the last one what is left. A row of the step's [R, L, D] tensors holds one run, n
+ * tokens; what it appends to the context, in brackets where a segment begins:
  *
  *     tokens    x_0 x_1 ... x_{n-1}                              at document positions (the memory counts in them)
  *     strict    [p_0 ... p_{P-1}] h_0 x_0 h_1 x_1 ...            h_t and x_t at the position of x_t
@@ -146,8 +146,8 @@ static void step_rows(const struct call *c, struct mac *k, int64_t s)
     const struct {
         int32_t *at;
         int64_t n;
-    } lists[] = {{k->x_row, n_x}, {k->x_at, n_x},  {k->q_pos, n_x},  {k->c_h, n_c},   {k->c_x, n_c},
-                 {k->c_p, n_c},   {k->k_pos, n_c}, {k->h_at, n_q}, {k->q_from, n_q}, {k->q_last, n_q}};
+    } lists[] = {{k->x_row, n_x}, {k->x_at, n_x},  {k->q_pos, n_x}, {k->c_h, n_c},    {k->c_x, n_c},
+                 {k->c_p, n_c},   {k->k_pos, n_c}, {k->h_at, n_q},  {k->q_from, n_q}, {k->q_last, n_q}};
     int64_t n = 0, reader = 0, at;
     struct piece p;
 

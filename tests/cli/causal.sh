@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A model that sees the future is built, and everywhere its loss is shown it is said that the loss is not comparable.
-# shellcheck disable=SC2317 # facts are called by their names
+# shellcheck disable=SC2086,SC2317 # lists are words; facts are called by their names
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 literal='--set compose.mac.segment_tok=16 --set compose.mac.retrieval=literal'
 future='sees the future: its loss is not comparable'
 
-# shellcheck disable=SC2086 # a list of words
 train_and_eval_say_so() {
     make_config c.ini mac
     loci train -c c.ini $literal --set run.dir=r
@@ -75,7 +74,6 @@ info_tells_the_promises_of_the_config() {
     has_all joined 'promises with this config: gradients, streaming, causality, a context other than its input'
 }
 
-# shellcheck disable=SC2086 # a list of words
 literal_reads_whole_segments() {
     make_config c.ini mac
     loci train -c c.ini $literal --set run.dir=r --set data.carry=yes --set data.seq_tok=24

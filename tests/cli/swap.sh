@@ -51,7 +51,7 @@ every_composition_and_memory_trains() {
     local arm memory
     for arm in mac mag mal lmm plain; do
         make_config $arm.ini $arm
-        for memory in titans zero identity; do
+        for memory in titans delta hebbian zero identity; do
             loci train -c $arm.ini --set run.dir=$arm-$memory --set memory.backend=$memory --set train.steps=2
             exits 0
         done

@@ -16,8 +16,14 @@ struct loci_module {
     uint32_t w, s;
 };
 
-static const loci_key backwards = {
-    sizeof backwards, LOCI_KEY_BOOL, "backwards", "no", "Sum from the end of a run, not from its beginning.", NULL, 0, 0};
+static const loci_key backwards = {sizeof backwards,
+                                   LOCI_KEY_BOOL,
+                                   "backwards",
+                                   "no",
+                                   "Sum from the end of a run, not from its beginning.",
+                                   NULL,
+                                   0,
+                                   0};
 static const loci_key *const keys[] = {&backwards};
 
 static loci_status fit(const loci_host *host, const loci_config *config, const loci_shape *s, loci_fit *out)
@@ -54,8 +60,8 @@ static void destroy(loci_module *m)
 static loci_status declare(loci_module *m, void *decl, loci_error *err)
 {
     const int64_t state[] = {-1, m->dim};
-    const loci_slot w = {.struct_size = sizeof w, .name = "scale.weight", .ndim = 1, .init = LOCI_INIT_CONST,
-                         .shape = &m->dim, .a = 1};
+    const loci_slot w = {
+        .struct_size = sizeof w, .name = "scale.weight", .ndim = 1, .init = LOCI_INIT_CONST, .shape = &m->dim, .a = 1};
     const loci_slot s = {.struct_size = sizeof s, .flags = LOCI_SLOT_STATE, .name = "s", .ndim = 2, .shape = state};
 
     (void)err;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tests/unit/layer_forms.h: the compositions as tests see them: every class, retrieval and gate, over mixers and memories
- * that hide nothing: learned initial states, convolutions, chunks that do not divide the segments.
+ * tests/unit/layer_forms.h: the compositions as tests see them: every class, retrieval and gate, over mixers and
+ * memories that hide nothing: learned initial states, convolutions, chunks that do not divide the segments.
  */
 #ifndef LOCI_TESTS_LAYER_FORMS_H
 #define LOCI_TESTS_LAYER_FORMS_H
@@ -13,6 +13,8 @@
 #define TITANS "memory.backend=titans memory.titans.init_state=learned "
 #define EXACT TITANS "memory.titans.mode=exact memory.titans.chunk=3 "
 #define FROZEN TITANS "memory.titans.mode=frozen memory.titans.chunk=3 "
+#define DELTA "memory.backend=delta memory.delta.init_state=learned memory.delta.chunk=3 "
+#define HEBBIAN "memory.backend=hebbian memory.hebbian.init_state=learned memory.hebbian.chunk=3 "
 #define MAC "compose.backend=mac compose.mac.segment_tok=4 "
 #define MAC_BY(retrieval) MAC "compose.mac.summary_tok=3 compose.mac.retrieval=" #retrieval " "
 #define MAG "compose.backend=mag "
@@ -57,7 +59,8 @@ static const struct form forms[] = {
     {"mac strict, add, frozen", SMALL FROZEN MAC "compose.mac.gate=add compose.mac.persistent_tok=0", 0, 4, STRICT},
     {"mac summary", SMALL EXACT MAC_BY(summary) "compose.mac.persistent_tok=2", 2, 4, SUMMARY},
     {"mac summary, mul, convolutions, window",
-     SMALL FROZEN MAC_BY(summary) "compose.mac.gate=mul compose.mac.persistent_tok=0 mixer.mha.conv=3 mixer.mha.window_tok=2",
+     SMALL FROZEN MAC_BY(summary) "compose.mac.gate=mul compose.mac.persistent_tok=0 mixer.mha.conv=3 "
+                                  "mixer.mha.window_tok=2",
      0, 4, SUMMARY},
     {"mac summary, sig, no convolution",
      SMALL EXACT MAC_BY(summary) "compose.mac.gate=sig compose.mac.persistent_tok=2 memory.conv=0", 2, 4, SUMMARY},
@@ -94,6 +97,18 @@ static const struct form forms[] = {
     {"mal of sums, persistent rows", SUMS EXACT MAL "compose.mal.persistent_tok=2", 2, 0, STRICT},
     {"mal of sums, rows past the memory",
      SUMS EXACT MAL "compose.mal.persistent_tok=2 compose.mal.persistent_to_memory=no", 2, 0, STRICT},
+    /* other memories */
+    {"lmm of a gated delta rule", SMALL DELTA "memory.delta.q_scale=rsqrt_dk compose.backend=lmm", 0, 0, STRICT},
+    {"mac of a gated delta rule", SMALL DELTA MAC "memory.delta.beta_max=2 compose.mac.persistent_tok=2", 2, 4, STRICT},
+    {"mag of DeltaNet", SMALL DELTA MAG "memory.delta.forget=no memory.delta.read_order=before_write", 4, 0, STRICT},
+    {"mal of a frozen delta rule", SMALL DELTA MAL "memory.delta.mode=frozen compose.mal.persistent_tok=2", 2, 0,
+     STRICT},
+    {"lmm of linear attention", SMALL HEBBIAN "memory.hebbian.forget=no memory.hebbian.step=one compose.backend=lmm", 0,
+     0, STRICT},
+    {"mac of hebbian pairs", SMALL HEBBIAN MAC "compose.mac.persistent_tok=2", 2, 4, STRICT},
+    {"mag of hebbian pairs with momentum", SMALL HEBBIAN MAG "memory.hebbian.momentum=yes compose.mag.persistent_tok=2",
+     2, 0, STRICT},
+    {"mac previous of a gated delta rule", SMALL DELTA MAC_BY(previous) "compose.mac.persistent_tok=2", 2, 4, PREVIOUS},
 };
 #define N_FORMS (int)(sizeof forms / sizeof *forms)
 

@@ -5,7 +5,7 @@
  *     e_t = A k_t - v_t                         A by `error`: M_{t-1}, (1 - alpha_t) M_{t-1}, or 0
  *     S_t = eta_t S_{t-1} - c theta_t e_t k_t'
  *     M_t = (1 - alpha_t) M_{t-1} + S_t
- *     y_t = M_t q_t, or M_{t-1} q_t before the write
+ *     y_t = scale M_t q_t, or scale M_{t-1} q_t before the write
  *
  * Gates come in the order alpha, eta, theta and states in the order M, S, C, each only where the rule has it. In the
  * frozen form M_{t-1} in A is C, the memory before the first token of the chunk.
@@ -19,7 +19,7 @@
 struct matrix {
     int error;                            /* LOCI_SCAN_ERROR_*          */
     int64_t frozen;                       /* tokens of a frozen chunk, or 0 */
-    double c;                             /* loss scale; 0: 1           */
+    double c, scale;                      /* of the loss and of q; 0: 1 */
     bool before;                          /* read before the write      */
     bool no_forget, no_momentum, no_step; /* gates it lacks: 0, 0, 1 */
 };
@@ -56,7 +56,7 @@ static inline void matrix_formula(const head *a, const void *how)
             }
             for (int64_t x = 0; x < dk; x++)
                 after += M[i * dk + x] * q[x];
-            a->y[t * a->dv + i] = f->before ? before : after;
+            a->y[t * a->dv + i] = (f->scale > 0 ? f->scale : 1) * (f->before ? before : after);
         }
     }
 }

@@ -15,6 +15,7 @@
 
 #include "tests/ck.h"
 #include "tests/unit/host.h"
+#include <dlfcn.h>
 #include <loci/author.h>
 
 extern const loci_plugin loci_plugin_v1;
@@ -164,6 +165,25 @@ static inline const loci_class *rule_class(const char *id)
         if (!strcmp(loci_plugin_v1.classes[i]->id, id))
             return loci_plugin_v1.classes[i];
     printf("the plugin has no class %s\n", id);
+    exit(1);
+}
+
+/* The same of a plugin of the build, as it is loaded in use: to hold two plugins against each other. It stays loaded.
+ */
+static inline const loci_class *rule_class_of(const char *plugin, const char *id)
+{
+    const char *folder = getenv("LOCI_TEST_PLUGINS");
+    const loci_plugin *p;
+    char path[4096];
+    void *so;
+
+    snprintf(path, sizeof path, "%s/%s.so", folder ? folder : "plugins/.all", plugin);
+    so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    p = so ? (const loci_plugin *)dlsym(so, "loci_plugin_v1") : NULL;
+    for (uint32_t i = 0; p && i < p->n_classes; i++)
+        if (!strcmp(p->classes[i]->id, id))
+            return p->classes[i];
+    printf("%s: %s\n", path, so ? "no such class" : dlerror());
     exit(1);
 }
 

@@ -96,7 +96,8 @@ static void replace(double value)
             for (int d = 0; d < DIM; d++)
                 trial.x[0][j * DIM + d] += value;
             CK_OK(run_forward(&rig, &trial, true));
-            CK_TRUE(!memcmp(trial.y[0], one.t.y[0], (size_t)j * TOKEN), "%s: a token before %d sees it", forms[f].name, j);
+            CK_TRUE(!memcmp(trial.y[0], one.t.y[0], (size_t)j * TOKEN), "%s: a token before %d sees it", forms[f].name,
+                    j);
             for (int i = j; i < LEN; i++)
                 changed += memcmp(&trial.y[0][i * DIM], &one.t.y[0][i * DIM], TOKEN) != 0;
             CK_TRUE(changed == LEN - j, "%s: of %d tokens from %d on %d changed", forms[f].name, LEN - j, j, changed);

@@ -157,6 +157,8 @@ static void streaming__any_cut_gives_the_outputs_and_gradients_of_one_call(void)
             CK_OK(run(&rig, &trial, true, &loss));
             result_keep(&two, &rig, &trial);
             check_same(forms[f].name, &rig, &two, &one, TIGHT);
+            CK_OK(run_forward(&rig, &trial, false)); /* in place */
+            check_close(forms[f].name, "y in place", trial.y[0], one.t.y[0], (size_t)len * DIM, TIGHT);
         }
         rig_close(&rig);
     }

@@ -35,7 +35,8 @@ static void composition__keeps_no_more_than_its_mixer(void)
 {
     NEED_PLUGINS;
     CU_ASSERT(caps_of("compose", "compose.backend=plain mixer.backend=sums") == STREAM);
-    CU_ASSERT(caps_of("compose", "compose.backend=plain mixer.backend=sums mixer.sums.backwards=yes") == LOCI_CAP_BACKWARD);
+    CU_ASSERT(caps_of("compose", "compose.backend=plain mixer.backend=sums mixer.sums.backwards=yes") ==
+              LOCI_CAP_BACKWARD);
 }
 
 static void refused(const char *section, const char *settings, uint64_t caps, const char *const *says)
@@ -72,7 +73,8 @@ static void literal__refuses_to_go_on_inside_a_segment(void)
     trial.n_calls = 2;
     trial.calls[0] = (struct call){1, 4, 1, {{0, 0, 4, 0, 0}}};
     trial.calls[1] = (struct call){1, 3, 1, {{0, 4, 3, 0, 0}}};
-    CK_OK(rig_make(&rig, "compose", MHA "compose.backend=mac compose.mac.segment_tok=4 compose.mac.retrieval=literal", 0));
+    CK_OK(rig_make(&rig, "compose", MHA "compose.backend=mac compose.mac.segment_tok=4 compose.mac.retrieval=literal",
+                   0));
     CK_OK(rig_plan(&rig, 1, 7, 1, 1, 7));
     CK_OK(run_forward(&rig, &trial, true)); /* whole segments are no cut */
     trial.calls[0].p[0].len = 3;

@@ -410,7 +410,7 @@ static inline void naive(const prob *p, double *y, double *const out[3])
                     for (int64_t x = 0; x < d && q; x++)
                         out_after += S[0][a * d + x] * q[x];
                     if (q)
-                        y[o * e + a] = p->order == LOCI_SCAN_BEFORE_WRITE ? out_before : out_after;
+                        y[o * e + a] = p->scale * (p->order == LOCI_SCAN_BEFORE_WRITE ? out_before : out_after);
                 }
                 continue;
             }
