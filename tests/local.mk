@@ -5,6 +5,19 @@
 # LOCI_TEST_SRC, LOCI_TEST_BUILD, LOCI_TEST_PLUGINS (folder of built plugins), LOCI_COMMAND (the built command), LOCI_TEST_CC.
 noinst_HEADERS = %D%/ck.h
 
-dist_check_SCRIPTS += %D%/unit/headers.sh %D%/unit/one_symbol.sh %D%/unit/shell.sh
+dist_check_SCRIPTS += %D%/unit/headers.sh %D%/unit/one_symbol.sh %D%/unit/rule_text.sh %D%/unit/shell.sh
 include %D%/plugins/local.mk
 include %D%/cli/local.mk
+
+# Rules written with loci/rule.h, for tests: see rules.h.
+rule_refs = %D%/unit/rules/matrix.c %D%/unit/rules/wide.c %D%/unit/rules/rules.h
+check_PROGRAMS += %D%/unit/test_rule
+%C%_unit_test_rule_SOURCES = %D%/unit/test_rule.c $(rule_refs) $(suite_parts)
+%C%_unit_test_rule_LDADD = libloci.la $(CUNIT_LIBS) -lm
+
+# The example plugins through the suite of memory rules.
+check_PROGRAMS += %D%/unit/test_outside %D%/unit/test_outside_bare
+%C%_unit_test_outside_SOURCES = %D%/unit/test_outside.c examples/outside/oja.c $(suite_parts)
+%C%_unit_test_outside_LDADD = libloci.la $(CUNIT_LIBS) -lm
+%C%_unit_test_outside_bare_SOURCES = %D%/unit/test_outside_bare.c examples/outside/oja_bare.c $(suite_parts)
+%C%_unit_test_outside_bare_LDADD = libloci.la $(CUNIT_LIBS) -lm

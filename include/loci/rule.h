@@ -80,7 +80,7 @@
  *
  *     #include LOCI_RULE_AGAIN("delta.c")
  *
- * Built with   cc -std=c11 -O2 -fPIC -shared -o mem_delta.so delta.c   and named in [plugins] path.
+ * Built with   cc -std=c11 -O2 -fPIC -shared -Wl,-z,defs -o mem_delta.so delta.c -lm   and found by [plugins] path.
  *
  * What is defined before the header is included (r is the instance, see loci_rule):
  *
@@ -110,7 +110,8 @@
  * Chunks with a phase (an error that is taken at a chunk's start, say) take it from t->pos, which counts from the start
  * of the document and so is the same however the document is cut: t->pos % chunk == 0 begins one.
  *
- * The four are declared here: one that is missing, or has other parameters, does not compile.
+ * The four are declared here: one that is missing, or has other parameters, does not compile. Nor does a state written
+ * where it may only be seen, a gate that is not in the list, or a function without LOCI_NAME.
  */
 #ifndef LOCI_RULE_H
 #define LOCI_RULE_H
@@ -165,6 +166,11 @@ typedef struct loci_rule {
     LOCI_RULE_KEYS(LOCI_RULE_X)
 } loci_rule;
 #undef LOCI_RULE_X
+
+/* Defined by the last inclusion: without it, a name that the linker misses. */
+static void loci_rule_lacks_its_last_line_include_LOCI_RULE_AGAIN(void);
+static void (*const loci_rule_last_line)(void) __attribute__((used)) =
+    loci_rule_lacks_its_last_line_include_LOCI_RULE_AGAIN;
 
 #define LOCI_RULE_AGAIN(file) file
 #define LOCI_NAME(f) f##_f32

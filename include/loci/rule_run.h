@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * loci/rule_run.h: the machinery of loci/rule.h, which includes it once for float, once for double, and once to make the
- * class. Authors do not include it; alone it is empty.
+ * class. Authors do not include it; alone it declares nothing.
  *
  *  (1) One item of work is one run and head: it computes on copies in the memory of its worker (loci_rule_lane), and no
  *      two items write one number.
@@ -11,9 +11,10 @@
  *  (3) A backward takes the stretches from the last to the first: it computes the states before each of its tokens
  *      again, then goes back over them.
  */
-#if defined(LOCI_RULE_PASS) && LOCI_RULE_PASS == 1
-
+#include <loci/author.h>
 #include <string.h>
+
+#if defined(LOCI_RULE_PASS) && LOCI_RULE_PASS == 1
 
 /* How many there are. */
 #define LOCI_RULE_X(...) +1
@@ -452,6 +453,10 @@ static void LOCI_NAME(loci_rule_start)(const loci_module *m, const loci_slots *s
 #define LOCI_RULE_STATE_VERSION 1
 #endif
 #define LOCI_RULE_WHERE "memory/" LOCI_RULE_ID
+
+static void loci_rule_lacks_its_last_line_include_LOCI_RULE_AGAIN(void)
+{
+}
 
 /* ---- keys, states and gates ------------------------------------------------------------------------------------- */
 
