@@ -71,6 +71,7 @@ static loci_status config_of(loci_conf **out, const char *folder, const char *te
     }
     LOCI_TRY(cli_config(out, o, base, err));
     if (text) {
+        LOCI_TRY(loci_conf_set(*out, "data.source=text", "--text", err));
         LOCI_TRY(loci_conf_set(*out, train, "--text", err));
         LOCI_TRY(loci_conf_set(*out, valid, "--text", err));
     }
@@ -99,6 +100,7 @@ loci_status inspect_gates(json_t **out, const char *folder, const char *text, co
     seq = loci_conf_int(conf, -1, "data", "seq_tok");
     LOCI_TRY(loci_data_open(&d, conf, seq, err));
     LOCI_TRY(loci_model_new(&m, cx, err));
+    LOCI_TRY(loci_data_fits(d, m->vocab, conf, err));
     LOCI_TRY(loci_model_alloc(m, false, 0, err));
     LOCI_TRY(loci_checkpoint_read(&saved, folder, m, NULL, false, err));
     for (int i = 0; i < m->n_layers; i++)

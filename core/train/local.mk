@@ -1,6 +1,6 @@
 libloci_la_SOURCES += \
     %D%/checkpoint.c %D%/evaluate.c %D%/folder.c %D%/folder.h %D%/machine.c %D%/machine.h %D%/optim.c %D%/restore.c \
-    %D%/restore.h %D%/run.c %D%/train.h
+    %D%/restore.h %D%/run.c %D%/score.c %D%/score.h %D%/train.h
 
 check_PROGRAMS += tests/unit/test_train
 tests_unit_test_train_SOURCES = tests/unit/test_train.c tests/ck.h

@@ -223,7 +223,7 @@ loci_status loci_probe_run(loci_probe *out, loci_model *m, const loci_data *d, i
     loci_watch watch = {seen, &l};
     loci_pass *pass = NULL;
     struct batch b = {0};
-    int64_t windows = loci_data_windows(d, rows * seq, seq);
+    int64_t windows = loci_data_windows(d, rows, rows * seq, seq);
 
     rows = windows < rows ? windows : rows;
     *out = (loci_probe){.rows = rows, .seq = seq, .piece = (seq + pieces - 1) / pieces};
@@ -237,7 +237,7 @@ loci_status loci_probe_run(loci_probe *out, loci_model *m, const loci_data *d, i
         goto out;
     }
     for (int64_t r = 0; r < rows; r++)
-        loci_data_window(d, r, rows, seq, b.text + r * seq, b.next + r * seq);
+        loci_data_window(d, r, rows, seq, b.text + r * seq, b.next + r * seq, NULL);
     LOCI_TRY(loci_pass_new(&pass, m, rows, out->piece, rows, rows, seq, 0, err));
     LOCI_TRY(loci_pass_alloc(pass, err));
     m->cx->watch = &watch;

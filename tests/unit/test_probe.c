@@ -64,15 +64,14 @@ static void close_world(struct world *w)
 static double evaluation(struct world *w)
 {
     loci_pass *pass = NULL;
-    double loss = NAN;
-    int64_t tokens;
+    loci_evaluation e = {.loss = NAN};
 
     if (loci_pass_new(&pass, w->m, ROWS, SEQ, ROWS, ROWS, SEQ, 0, &ck_err) != LOCI_OK ||
         loci_pass_alloc(pass, &ck_err) != LOCI_OK ||
-        loci_evaluate(&loss, &tokens, w->d, pass, ROWS * SEQ, NULL, &ck_err) != LOCI_OK)
-        loss = NAN;
+        loci_evaluate(&e, w->d, pass, ROWS, false, NULL, &ck_err) != LOCI_OK)
+        e.loss = NAN;
     loci_pass_free(pass);
-    return loss;
+    return e.loss;
 }
 
 static void same_values(const loci_numbers *a, const loci_numbers *b, const char *what)
@@ -210,7 +209,7 @@ static void the_values_are_those_of_the_formula(void)
     weight = loci_ptr(&loci_weights_find(&w.m->weights, "layer.0.memory.front.gate.alpha.weight")->value.t);
     bias = loci_ptr(&loci_weights_find(&w.m->weights, "layer.0.memory.front.gate.alpha.bias")->value.t);
     for (int64_t r = 0; r < ROWS; r++) {
-        loci_data_window(w.d, r, ROWS, SEQ, in, next);
+        loci_data_window(w.d, r, ROWS, SEQ, in, next, NULL);
         for (int64_t t = 0; t < SEQ; t++) {
             double squares = 0;
             for (int c = 0; c < 8; c++)
@@ -278,14 +277,13 @@ static void the_last_norm_is_that_of_the_state(void)
     loci_probe p;
     loci_pass *pass = NULL;
     struct sums s = {{0, 0}};
-    double loss;
-    int64_t tokens;
+    loci_evaluation e;
 
     CK_OK(open_world(&w, "mag"));
     CK_OK(loci_probe_run(&p, w.m, w.d, ROWS, SEQ, 5, &ck_err));
     CK_OK(loci_pass_new(&pass, w.m, ROWS, SEQ, ROWS, ROWS, SEQ, 0, &ck_err));
     CK_OK(loci_pass_alloc(pass, &ck_err));
-    CK_OK(loci_evaluate(&loss, &tokens, w.d, pass, ROWS * SEQ, NULL, &ck_err));
+    CK_OK(loci_evaluate(&e, w.d, pass, ROWS, false, NULL, &ck_err));
     CK_OK(loci_pass_each_state(pass, add_norm, &s, &ck_err));
     CU_ASSERT_STRING_EQUAL(p.norms[0].state, "M");
     CU_ASSERT_EQUAL(loci_node_layer(p.norms[0].node), 0);
