@@ -15,8 +15,8 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 unset LOCI_CPU LOCI_PLUGIN_PATH
 export CC="${LOCI_TEST_CC:-cc}" NO_COLOR=1
-export LOCI_SET='train.steps=3 train.batch=2 train.warmup=1 train.eval_tokens=256 train.eval_every=0 data.seq_tok=32
-    model.dim=16 mixer.mha.heads=2 memory.heads=2 compare.seeds=2'
+export LOCI_SET='train.steps=3 train.batch=2 train.warmup=1 train.eval_tokens=256 train.eval_every=0 data.seq_tok=64
+    train.eval_sequences=16 model.dim=16 mixer.mha.heads=2 memory.heads=2 compare.seeds=2'
 failed=0 blocks=0
 
 bad() {
@@ -88,6 +88,7 @@ says choose-a-backend 'guide-layers.ini:'
 says compare-two-designs 'by head at the end'
 says compare-two-designs 'exit code 6'
 says compare-two-designs 'window'
+says compare-two-designs 'chance'
 says read-a-report 'report.html'
 says read-a-report 'run runs/read/mag/seed-1: finished'
 says read-a-report '"arms"'
