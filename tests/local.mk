@@ -11,9 +11,11 @@ include %D%/cli/local.mk
 
 # Rules written with loci/rule.h, for tests: see rules.h.
 rule_refs = %D%/unit/rules/matrix.c %D%/unit/rules/wide.c %D%/unit/rules/rules.h
-check_PROGRAMS += %D%/unit/test_rule
+check_PROGRAMS += %D%/unit/test_rule %D%/unit/test_rule_pairs
 %C%_unit_test_rule_SOURCES = %D%/unit/test_rule.c $(rule_refs) $(suite_parts)
 %C%_unit_test_rule_LDADD = libloci.la $(CUNIT_LIBS) -lm
+%C%_unit_test_rule_pairs_SOURCES = %D%/unit/test_rule_pairs.c $(rule_refs) $(suite_parts)
+%C%_unit_test_rule_pairs_LDADD = libloci.la $(CUNIT_LIBS) -lm
 
 # The example plugins through the suite of memory rules.
 check_PROGRAMS += %D%/unit/test_outside %D%/unit/test_outside_bare

@@ -5,11 +5,11 @@
  *     M_i += beta v_i (k - v_i M_i)        row i of M; v_i is what the unit should say, k what it hears
  *     y    = M q
  *
- * A Hebbian step whose decay is part of it: v_i^2 beta of row i is forgotten, so rows that are not written to stay, and a
- * row that is written to alone, with v_i = 1, moves to the running mean of its keys. Stable for beta v_i^2 < 2.
+ * A Hebbian step whose decay is part of it: beta v_i^2 of row i is forgotten, so a row with v_i = 0 stays, and one with
+ * v_i = 1 moves to the running mean of its keys. Stable for beta v_i^2 < 2.
  *
- * Oja 1982, A simplified neuron model as a principal component analyzer, eq. 3, with the output clamped to v; as the
- * trainable memory of Miconi, Clune and Stanley 2018, Differentiable plasticity, eq. 4. Departs: beta depends on the token.
+ * Oja 1982, A simplified neuron model as a principal component analyzer, with the output clamped to v; as the
+ * trainable memory of Miconi, Clune and Stanley 2018, Differentiable plasticity. Departs: beta depends on the token.
  */
 #define LOCI_RULE_ID "org.example.oja"
 #define LOCI_RULE_SUMMARY "Oja's rule: Hebbian, with a decay of its own"
@@ -31,8 +31,9 @@ static void LOCI_NAME(write)(const loci_token *t, const loci_state *m)
     }
 }
 
-/*     G the gradient of M after the token:   dbeta += sum over i of v_i G_i'k - v_i^2 G_i'M_i
- *     dv_i += beta (G_i'k - 2 v_i G_i'M_i)   dk += sum over i of beta v_i G_i   G_i = (1 - beta v_i^2) G_i             */
+/* With G the gradient of M after the token:
+ *     dbeta += sum over i of v_i G_i'k - v_i^2 G_i'M_i     dv_i += beta (G_i'k - 2 v_i G_i'M_i)
+ *     dk    += sum over i of beta v_i G_i                  G_i = (1 - beta v_i^2) G_i  */
 static void LOCI_NAME(write_back)(const loci_token *t, const loci_seen *m, const loci_grad *d, const loci_state *g)
 {
     const int64_t dk = t->r->dk;

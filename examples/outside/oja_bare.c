@@ -44,7 +44,9 @@ static const loci_key *const keys[] = {&beta_max};
 static loci_status fit(const loci_host *host, const loci_config *config, const loci_shape *shape, loci_fit *f)
 {
     (void)host, (void)config;
-    f->score = shape->device.type == LOCI_CPU && shape->dtype.code == LOCI_FLOAT && shape->dtype.bits == shape->acc.bits;
+    const loci_dtype t = shape->dtype;
+
+    f->score = shape->device.type == LOCI_CPU && t.code == LOCI_FLOAT && t.bits == shape->acc.bits;
     snprintf(f->reason, sizeof f->reason, "%s", f->score ? "plain loops" : "float32 and float64 on the cpu only");
     return LOCI_OK;
 }
@@ -57,7 +59,8 @@ static loci_status create(const loci_host *host, const loci_config *c, const loc
     (void)site;
     if (!m)
         return loci_refuse(err, LOCI_E_NOMEM, "memory/org.example.oja_bare", "out of memory");
-    *m = (loci_module){host, shape->heads, shape->dk, shape->dv, c->get_real(c->ctx, "beta_max"), shape->acc.bits, 0, 0};
+    *m = (loci_module){.host = host, .heads = shape->heads, .dk = shape->dk, .dv = shape->dv, .bits = shape->acc.bits};
+    m->beta_max = c->get_real(c->ctx, "beta_max");
     *out = m;
     return LOCI_OK;
 }
@@ -137,7 +140,7 @@ LOCI_PLUGIN_NOTE("class=memory/org.example.oja_bare\n");
 
 #else /* ---- the mathematics, in REAL ---- */
 
-/* Token i of a run at head h of a [B,T,H,...] tensor, element n of it. Inputs may broadcast: the last stride is 1 or 0. */
+/* Element n of token i of a run at head h in a [B,T,H,...] tensor. Inputs may broadcast: the last stride is 1 or 0. */
 static REAL *NAME(at)(const loci_tensor *t, const loci_run *r, int64_t i, int64_t h, int64_t n)
 {
     const int64_t last = t->ndim > 3 ? t->strides[3] : 0;
@@ -220,7 +223,8 @@ static void NAME(backward_row)(const call *c, const loci_run *r, int64_t h, int6
     }
 }
 
-static void NAME(items)(const call *c, int64_t begin, int64_t end, void row(const call *, const loci_run *, int64_t, int64_t))
+static void NAME(items)(const call *c, int64_t begin, int64_t end,
+                        void row(const call *, const loci_run *, int64_t, int64_t))
 {
     for (int64_t item = begin; item < end; item++)
         for (int64_t n = 0; n < c->m->dv; n++)

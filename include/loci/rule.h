@@ -7,15 +7,15 @@
  *     write    m_t = W(m_{t-1}; k_t, v_t, gates_t)      m: the rule's states, any number, of any shape
  *     read     y_t = R(m_t; q_t)                        or R(m_{t-1}; q_t), as LOCI_RULE_READS_BEFORE_WRITE says
  *
- * The author writes W, R and their adjoints as plain loops, and lists states, gates and keys. The header makes a class of
- * kind loci.memory/1 of it, in float and double from the one text: runs, packing, padding, streaming, ops READ, WRITE and
- * STEP, threads, gradients that add, states that start at zero or at a learned value.
+ * The author writes W, R and their adjoints as plain loops, and lists states, gates and keys. The header makes a class
+ * of kind loci.memory/1 of it, in float and double from the one text: runs, packing, padding, streaming, ops READ,
+ * WRITE and STEP, threads, gradients that add, states that start at zero or at a learned value.
  *
  *  (1) The text is compiled twice, with `loci_real` float and then double. LOCI_NAME(f) is what function f is called in
  *      the current one: give it to every function of yours. The last line includes the file once more by its own name.
  *  (2) Everything a function gets is contiguous and belongs to one head; nothing it gets overlaps.
- *  (3) Functions keep nothing between calls and take constants from t->r only: then the results are the same bits for any
- *      number of threads.
+ *  (3) Functions keep nothing between calls and take constants from t->r only: then the results are the same bits for
+ *      any number of threads.
  *  (4) Gradients ADD: `+=`, whatever was there. g holds the gradient of the states after the token and must leave with
  *      that of the states before it, which for read_back means: add to it.
  *
@@ -40,7 +40,8 @@
  *         }
  *     }
  *
- *     static void LOCI_NAME(write_back)(const loci_token *t, const loci_seen *m, const loci_grad *d, const loci_state *g)
+ *     static void LOCI_NAME(write_back)(const loci_token *t, const loci_seen *m, const loci_grad *d,
+ *                                       const loci_state *g)
  *     {
  *         for (int64_t i = 0; i < t->r->dv; i++) {
  *             const loci_real *M = m->M + i * t->r->dk;
@@ -89,10 +90,10 @@
  *                                    [-1, H, shape...]. start 0: zero; above 0: a learned weight name"0" [H, shape...],
  *                                    initially normal with that standard deviation. A state with an axis of 0 is not
  *                                    declared, and its pointer is NULL
- *   LOCI_RULE_GATES(X)               X(name, lo, hi, init, width) per gate: width activated numbers in [lo, hi), hi may be
- *                                    INFINITY; width 0: not declared, pointer NULL
- *   LOCI_RULE_KEYS(X)                X(type, name, default, choices, min, max, help) per config key, as in loci_key; type
- *                                    INT, REAL, BOOL or ENUM; r->name is the value, of an ENUM the index in its choices
+ *   LOCI_RULE_GATES(X)               X(name, lo, hi, init, width) per gate: width activated numbers in [lo, hi), hi may
+ *                                    be INFINITY; width 0: not declared, pointer NULL
+ *   LOCI_RULE_KEYS(X)                X(type, name, default, choices, min, max, help) per config key, as in loci_key;
+ *                                    type INT, REAL, BOOL or ENUM; r->name is the value, an ENUM's its place in choices
  *   LOCI_RULE_READS_BEFORE_WRITE     expression in r; not defined: 0
  *   LOCI_RULE_REFUSE                 expression in r: why heads, dk, dv or keys do not fit, as "dk is not dv: set
  *                                    memory.dk = memory.dv", or NULL
@@ -100,12 +101,12 @@
  *                                    begins; not defined: 0
  *   LOCI_RULE_VERSION, _LICENSE      literals; not defined: "1.0", "unspecified"
  *   LOCI_RULE_STATE_VERSION          raised when saved state changes its meaning; not defined: 1
- *   LOCI_RULE_CLASS                  a name: define `const loci_class name` for a plugin of several classes, or a test, in
- *                                    place of a plugin of one
+ *   LOCI_RULE_CLASS                  a name: define `const loci_class name` for a plugin of several classes, or a test,
+ *                                    in place of a plugin of one
  *
  * Memory: a backward keeps the states at every ceil(sqrt T)-th token in `saved` and computes those between again, one
- * stretch at a time. Cost: twice the forward, and the adjoint. The class is of plain loops: it scores 50, below whatever
- * is vectorised, and serves the CPU in f32 and f64 only.
+ * stretch at a time. Cost: twice the forward, and the adjoint. The class is of plain loops: it scores 50, below
+ * whatever is vectorised, and serves the CPU in f32 and f64 only.
  *
  * Chunks with a phase (an error that is taken at a chunk's start, say) take it from t->pos, which counts from the start
  * of the document and so is the same however the document is cut: t->pos % chunk == 0 begins one.

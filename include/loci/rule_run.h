@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * loci/rule_run.h: the machinery of loci/rule.h, which includes it once for float, once for double, and once to make the
- * class. Authors do not include it; alone it declares nothing.
+ * loci/rule_run.h: the machinery of loci/rule.h, which includes it once for float, once for double, and once to make
+ * the class. Authors do not include it; alone it declares nothing.
  *
  *  (1) One item of work is one run and head: it computes on copies in the memory of its worker (loci_rule_lane), and no
  *      two items write one number.
  *  (2) A run is cut into stretches of seg = ceil(sqrt T) tokens. With SAVE, a forward keeps the states before every
- *      stretch but the first. A call of T tokens in B rows has at most B T / seg such stretches, which is at most B seg,
- *      and that grows with B and T; so a plan covers every smaller call.
+ *      stretch but the first. A call of T tokens in B rows has at most B T / seg such stretches, which is at most
+ *      B seg, and that grows with B and T; so a plan covers every smaller call.
  *  (3) A backward takes the stretches from the last to the first: it computes the states before each of its tokens
  *      again, then goes back over them.
  */
@@ -413,7 +413,10 @@ static void LOCI_NAME(loci_rule_items)(void *arg, int64_t begin, int64_t end, ui
 
         for (int64_t r = 0; r < item / H; r++)
             slot += loci_rule_kept(runs[r].len, j->seg);
-        (j->back ? LOCI_NAME(loci_rule_backward) : LOCI_NAME(loci_rule_forward))(j, &l, &runs[item / H], slot, item % H);
+        if (j->back)
+            LOCI_NAME(loci_rule_backward)(j, &l, &runs[item / H], slot, item % H);
+        else
+            LOCI_NAME(loci_rule_forward)(j, &l, &runs[item / H], slot, item % H);
     }
 }
 
@@ -461,7 +464,8 @@ static void loci_rule_lacks_its_last_line_include_LOCI_RULE_AGAIN(void)
 /* ---- keys, states and gates ------------------------------------------------------------------------------------- */
 
 #define LOCI_RULE_X(type, name, def, choices, min, max, help) \
-    static const loci_key loci_rule_key_##name = {sizeof(loci_key), LOCI_KEY_##type, #name, def, help, choices, min, max};
+    static const loci_key loci_rule_key_##name = { \
+        sizeof(loci_key), LOCI_KEY_##type, #name, def, help, choices, min, max};
 LOCI_RULE_KEYS(LOCI_RULE_X)
 #undef LOCI_RULE_X
 

@@ -197,24 +197,30 @@ make_config() { # FILE COMPOSITION: a model of seconds
 
 # ---- an installed tree ----------------------------------------------------------------------------------------------
 
-# `make install` into a folder of this script, once: $prefix is where configure's prefix lies in it. One script at a time,
-# as libtool links again inside the build.
+# `make install` into $root, a folder of this script, once. One script at a time, as libtool links again inside the
+# build.
 install_tree() {
-    prefix=$work/.root$(sed -n 's/^prefix=//p' "$LOCI_TEST_BUILD/loci.pc")
-    [ ! -d "$prefix" ] || return 0
+    root=$work/.root
+    [ ! -d "$root" ] || return 0
     command -v make flock >/dev/null || skip 'make and flock are not installed'
     env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL flock "$LOCI_TEST_BUILD/config.status" \
-        make -C "$LOCI_TEST_BUILD" install DESTDIR="$work/.root" >"$work/install.log" 2>&1 || {
+        make -C "$LOCI_TEST_BUILD" install DESTDIR="$root" >"$work/install.log" 2>&1 || {
         bad 'make install fails'
         tail -n 15 "$work/install.log" | sed 's/^/      /'
     }
 }
 
+# The folder of a file of the installed tree.
+installed_at() {
+    dirname "$(find "$root" -name "$1" -path "$2" | head -n 1)"
+}
+
 # Run a command with nothing of this environment but what finds the installed tree.
 installed() {
-    env -i PATH="$prefix/bin:/usr/local/bin:/usr/bin:/bin" HOME="$PWD" LC_ALL=C NO_COLOR=1 CC="$LOCI_TEST_CC" \
-        PKG_CONFIG_PATH="$prefix/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$work/.root" \
-        LOCI_PLUGIN_PATH="$prefix/lib/loci/plugins" ASAN_OPTIONS="${ASAN_OPTIONS-}" UBSAN_OPTIONS="${UBSAN_OPTIONS-}" "$@"
+    env -i PATH="$(installed_at loci '*/bin/*'):/usr/local/bin:/usr/bin:/bin" HOME="$PWD" LC_ALL=C NO_COLOR=1 \
+        CC="$LOCI_TEST_CC" PKG_CONFIG_PATH="$(installed_at loci.pc '*/pkgconfig/*')" PKG_CONFIG_SYSROOT_DIR="$root" \
+        LOCI_PLUGIN_PATH="$(installed_at mem_none.so '*')" ASAN_OPTIONS="${ASAN_OPTIONS-}" \
+        UBSAN_OPTIONS="${UBSAN_OPTIONS-}" "$@"
 }
 
 # ---- the script -----------------------------------------------------------------------------------------------------

@@ -18,14 +18,15 @@ build_outside() {
         bad 'make fails in examples/outside'
         tail -n 8 err | sed 's/^/      /'
     }
-    LOCI_COMMAND=$prefix/bin/loci
+    plugins=$(installed_at mem_none.so '*')
+    LOCI_COMMAND=$(installed_at loci '*/bin/*')/loci
 }
 
 # loci, installed, with the plugins of this folder before its own.
 ours() {
     rc=0
     last="loci $*"
-    installed env LOCI_PLUGIN_PATH="$PWD:$prefix/lib/loci/plugins" loci "$@" >out 2>err </dev/null || rc=$?
+    installed env LOCI_PLUGIN_PATH="$PWD:$plugins" loci "$@" >out 2>err </dev/null || rc=$?
     sanitized
 }
 
@@ -38,7 +39,8 @@ agree() { # RUN RUN TOLERANCE: the losses of every step
     losses "$2" >b.losses
     is "losses of $1" "$(wc -l <a.losses)" "$(wc -l <b.losses)"
     [ "$(wc -l <a.losses)" -ge 20 ] || bad "$1 has $(wc -l <a.losses) losses"
-    paste a.losses b.losses | awk -v t="$3" '{ d = $1 - $2; if (d < 0) d = -d; if (!(d <= t)) bad = 1 } END { exit bad }' ||
+    paste a.losses b.losses |
+        awk -v t="$3" '{ d = $1 - $2; if (d < 0) d = -d; if (!(d <= t)) bad = 1 } END { exit bad }' ||
         bad "$1 and $2: losses are further apart than $3"
 }
 
@@ -51,7 +53,8 @@ every_command_of_the_readme_runs() {
         bad 'a command of README.md fails'
         tail -n 4 err | sed 's/^/      /'
     }
-    exists mem_oja.so mem_oja_bare.so runs/oja/checkpoints/0000000020 runs/bare/checkpoints/0000000020 runs/ab/report.html
+    exists mem_oja.so mem_oja_bare.so runs/ab/report.html
+    exists runs/oja/checkpoints/0000000020 runs/bare/checkpoints/0000000020
     prints memory/org.example.oja memory/org.example.oja_bare beta_max
     is verdict "$(json runs/ab/compare.json pairs 0 verdict | grep -cE '^(a|b|undecided)$')" 1
     agree runs/oja runs/bare 1e-4
@@ -62,7 +65,7 @@ the_installed_tree_knows_both() {
     ours list --json
     exits 0
     is path "$(json out id=memory/org.example.oja path)" "$PWD/mem_oja.so"
-    is path "$(json out id=memory/titans path)" "$prefix/lib/loci/plugins/mem_titans.so"
+    is path "$(json out id=memory/titans path)" "$plugins/mem_titans.so"
     ours info memory/org.example.oja -c try.ini --json
     exits 0
     is gate "$(json out gates 0 name)" beta
@@ -104,7 +107,7 @@ killed_and_resumed_they_end_with_the_same_bits() {
     build_outside
     for rule in oja oja_bare; do
         more="-c try.ini --set memory.backend=org.example.$rule --set train.steps=600 --set train.save_every=3"
-        more="$more --plugin-path $PWD:$prefix/lib/loci/plugins"
+        more="$more --plugin-path $PWD:$plugins"
         kills=0
         ours train $more --set run.dir=runs/$rule-whole
         exits 0

@@ -68,8 +68,8 @@ wrong 'no summary' '/define LOCI_RULE_SUMMARY/d' '#define LOCI_RULE_SUMMARY'
 wrong 'an id that is no literal' 's/define LOCI_RULE_ID .*/define LOCI_RULE_ID name/' 'name'
 wrong 'no last line' '/LOCI_RULE_AGAIN/d' lacks_its_last_line
 wrong 'the last line twice' '/LOCI_RULE_AGAIN/p' 'one rule in a file'
-wrong 'a function that is missing' '/LOCI_NAME(read)(/,/^}/d' 'read_f32.* never defined' 'read_f32. has internal linkage' \
-    'undefined reference to .read_f32'
+wrong 'a function that is missing' '/LOCI_NAME(read)(/,/^}/d' 'read_f32.* never defined' \
+    'read_f32. has internal linkage' 'undefined reference to .read_f32'
 wrong 'other parameters' 's/LOCI_NAME(read)(const loci_query/LOCI_NAME(read)(const loci_token/' 'conflicting types'
 wrong 'a state written by a read' 's/y\[i\] = 0;/y[i] = m->M[i] = 0;/' 'read-only' 'const-qualified'
 wrong 'an input written' 's/e += M\[x\] \* t->k\[x\]/t->k[x] = 0/' 'read-only' 'const-qualified'

@@ -54,7 +54,8 @@ static const struct matrix plain = {0}, before = {.before = true, .c = 1.5}, fro
 #define GATES .forget = "alpha", .momentum = "eta", .top = {0.5, 0.95}
 #define TOKENS [NOT_CHUNKED] = "the rule goes token by token"
 #define STABLE [NOT_DIVERGING] = "every gate of its range is stable"
-#define LATE [NOT_STORING] = "the errors of a chunk are taken at its start", [NOT_CHUNKED] = "a frozen chunk is another rule"
+#define LATE \
+    [NOT_STORING] = "the errors of a chunk are taken at its start", [NOT_CHUNKED] = "a frozen chunk is another rule"
 #define ADDS [NOT_REPLACING] = "nothing is predicted, so nothing is replaced"
 
 static const subject subjects[] = {
@@ -201,6 +202,39 @@ static void sizes_beyond_memory_are_refused_with_a_remedy(void)
     rule_close(&r);
 }
 
+/* Every row of states begins with its own head's weights; what is not learned, with zeros. */
+static void a_learned_start_is_the_weight_of_its_head(void)
+{
+    static const loci_run runs[] = {{0, 0, 1, 2, 0, 0}, {1, 0, 1, 0, 0, 1}};
+    const loci_batch batch = {sizeof batch, 2, runs, NULL};
+    double *z0 = numbers(3 * 4, 1);
+    loci_tensor states[3];
+    loci_slots slots = {.struct_size = sizeof slots, .n_state = 3, .n_params = 1, .state_out = states};
+    box state[3], weight;
+    loci_exec x;
+    rule r;
+
+    CK_OK(rule_open(&r, "wide", 64, 3, 4, 2, 1, NULL));
+    x = ck_exec(&r.h);
+    for (uint32_t i = 0; i < 3; i++) {
+        box_state(&state[i], &r, i, NULL, 3);
+        box_fill(&state[i], SENTINEL);
+        states[i] = state[i].t;
+    }
+    box_shape(&weight, z0, 64, 2, r.weight_shape[0]);
+    slots.params = &weight.t;
+    CK_OK(r.iface->state_init(r.m, &x, &slots, &batch, &ck_err));
+    for (int64_t i = 0; i < 3 * 3 * 4; i++)
+        CU_ASSERT(box_at(&state[1], i) == (i / 12 == 1 ? SENTINEL : z0[i % 12]));
+    for (int64_t i = 0; i < state[0].n; i++)
+        CU_ASSERT(box_at(&state[0], i) == (i / 24 == 1 ? SENTINEL : 0));
+    for (int i = 0; i < 3; i++)
+        box_take(&state[i], NULL);
+    box_take(&weight, NULL);
+    free(z0);
+    rule_close(&r);
+}
+
 /* ---- what the class says ---- */
 
 static void the_tables_become_slots_gates_and_keys(void)
@@ -263,6 +297,7 @@ static void fit_and_create_say_why_not(void)
     X(a_plan_covers_every_smaller_call) \
     X(a_call_that_was_not_planned_for_is_refused) \
     X(sizes_beyond_memory_are_refused_with_a_remedy) \
+    X(a_learned_start_is_the_weight_of_its_head) \
     X(the_tables_become_slots_gates_and_keys) \
     X(fit_and_create_say_why_not)
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * tests/unit/rules/wide.c: what the matrix memories do not use of loci/rule.h: gates with many numbers, an open range,
- * states of other shapes, private memory, a refusal. Linear attention with a decay per channel, a normaliser, and values
- * mixed with the two before them:
+ * states of other shapes, private memory, a refusal. Linear attention with a decay per channel, a normaliser, and
+ * values mixed with the two before them:
  *
  *     u_t = v_t + mu_0 R_0 + mu_1 R_1           R: the last two values, newest first
  *     M_t = M_{t-1} diag(1 - alpha) + beta u k'    z_t = (1 - alpha) z_{t-1} + beta k
