@@ -34,7 +34,7 @@ void doctor_finds(struct doctor *d, const char *area, const char *what, enum fin
                                                  state_names[f], "text", text, "remedy", cli_or_null(remedy)));
 }
 
-/* ---- environment ------------------------------------------------------------------------------------------------------ */
+/* ---- environment ------------------------------------------------------------------------------------------------ */
 
 static void environment(struct doctor *d)
 {
@@ -66,7 +66,7 @@ static void environment(struct doctor *d)
         FINE(d, "environment", "LOCI_*", "none is set");
 }
 
-/* ---- config and folders ------------------------------------------------------------------------------------------------- */
+/* ---- config and folders ----------------------------------------------------------------------------------------- */
 
 static loci_conf *config(struct doctor *d, const struct options *o)
 {
@@ -99,8 +99,9 @@ static void data(struct doctor *d, const loci_conf *conf)
         char what[32];
         snprintf(what, sizeof what, "data.%s", keys[i]);
         if (*path && access(path, R_OK) != 0)
-            FAIL(d, "config", what, LOCI_E_DATA, "scripts/data makes the shipped texts; otherwise name a file that is there",
-                 "%s: %s", path, strerror(errno));
+            FAIL(d, "config", what, LOCI_E_DATA,
+                 "scripts/data makes the shipped texts; otherwise name a file that is there", "%s: %s", path,
+                 strerror(errno));
         else if (*path)
             FINE(d, "config", what, "%s can be read", path);
     }
@@ -136,8 +137,8 @@ static void run_folder(struct doctor *d, const loci_conf *conf, const struct opt
         if (statvfs(at, &fs) != 0)
             WARN(d, "folders", "disk", "look at the file system", "%s: %s", at, strerror(errno));
         else if ((uint64_t)fs.f_bavail * fs.f_frsize < FEW_BYTES)
-            WARN(d, "folders", "disk", "remove old runs, lower train.keep, or name another place with run.dir", "%s free",
-                 cli_bytes(b, (uint64_t)fs.f_bavail * fs.f_frsize));
+            WARN(d, "folders", "disk", "remove old runs, lower train.keep, or name another place with run.dir",
+                 "%s free", cli_bytes(b, (uint64_t)fs.f_bavail * fs.f_frsize));
         else
             FINE(d, "folders", "disk", "%s free", cli_bytes(b, (uint64_t)fs.f_bavail * fs.f_frsize));
     }
@@ -145,7 +146,7 @@ static void run_folder(struct doctor *d, const loci_conf *conf, const struct opt
     loci_free(dir);
 }
 
-/* ---- plugins ------------------------------------------------------------------------------------------------------------ */
+/* ---- plugins ---------------------------------------------------------------------------------------------------- */
 
 struct search {
     struct doctor *d;
@@ -196,8 +197,8 @@ static void look_in(const struct search *s, const char *folder)
 
     if (access(folder, R_OK | X_OK) != 0) {
         if (s->must_exist)
-            FAIL(s->d, "plugins", s->source, LOCI_E_PLUGIN, "make it, make it readable, or leave it out", "%s: %s", folder,
-                 strerror(errno));
+            FAIL(s->d, "plugins", s->source, LOCI_E_PLUGIN, "make it, make it readable, or leave it out", "%s: %s",
+                 folder, strerror(errno));
         else
             FINE(s->d, "plugins", s->source, "%s: %s; nothing is installed there", folder, strerror(errno));
         return;
@@ -229,8 +230,8 @@ static void look_in(const struct search *s, const char *folder)
     if (classes || !s->must_exist)
         FINE(s->d, "plugins", s->source, "%s: %d components", folder, classes);
     else
-        WARN(s->d, "plugins", s->source, "`make` fills the folder of a build; *.so is what counts", "%s: no component%s",
-             folder, broken ? " that can be used" : "");
+        WARN(s->d, "plugins", s->source, "`make` fills the folder of a build; *.so is what counts",
+             "%s: no component%s", folder, broken ? " that can be used" : "");
     judge(s, folder);
 }
 
@@ -258,8 +259,8 @@ static void plugins(struct doctor *d, const loci_conf *conf, const struct option
     struct search s = {.d = d, .how = loci_conf_str(conf, -1, "plugins", "ownership")};
     char *defaults = loci_plugin_default_path();
 
-    if (!defaults || loci_registry_new(&s.r, strcmp(s.how, "check") ? LOCI_OWNERSHIP_OFF : LOCI_OWNERSHIP_CHECK, NULL) !=
-                         LOCI_OK) {
+    if (!defaults ||
+        loci_registry_new(&s.r, strcmp(s.how, "check") ? LOCI_OWNERSHIP_OFF : LOCI_OWNERSHIP_CHECK, NULL) != LOCI_OK) {
         FAIL(d, "plugins", "search", LOCI_E_NOMEM, "end other programs", "out of memory");
     } else {
         look_in_list(&s, "--plugin-path", o->plugin_path, true);
@@ -273,7 +274,7 @@ static void plugins(struct doctor *d, const loci_conf *conf, const struct option
     loci_free(defaults);
 }
 
-/* ---- the verb ----------------------------------------------------------------------------------------------------------- */
+/* ---- the verb --------------------------------------------------------------------------------------------------- */
 
 static void print_text(const struct doctor *d)
 {

@@ -33,7 +33,7 @@
 
 enum { FEW_BYTES = 512 << 20 };
 
-/* ---- processor ------------------------------------------------------------------------------------------------------- */
+/* ---- processor -------------------------------------------------------------------------------------------------- */
 
 static void features(char *out, size_t n)
 {
@@ -74,11 +74,13 @@ static void processor(struct doctor *d)
     if (loci_cpu_level(&level, &why) != LOCI_OK)
         FAIL(d, "machine", "kernels", LOCI_E_ARG, "unset LOCI_CPU", "%s", why.msg);
     else if (cap && *cap)
-        WARN(d, "machine", "kernels", "unset LOCI_CPU for the fastest", "%s, capped by LOCI_CPU=%s", names[level & 3], cap);
+        WARN(d, "machine", "kernels", "unset LOCI_CPU for the fastest", "%s, capped by LOCI_CPU=%s", names[level & 3],
+             cap);
     else
         FINE(d, "machine", "kernels", "%s, the best this processor has kernels for", names[level & 3]);
     if (sched_getaffinity(0, sizeof set, &set) == 0)
-        FINE(d, "machine", "threads", "%d of %ld processors may be used", CPU_COUNT(&set), sysconf(_SC_NPROCESSORS_ONLN));
+        FINE(d, "machine", "threads", "%d of %ld processors may be used", CPU_COUNT(&set),
+             sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 /* What a container may hold; 0 when nobody says. */
@@ -105,8 +107,8 @@ static void memory(struct doctor *d)
         WARN(d, "machine", "memory", "end other programs, or lower model.dim and train.batch", "%s free",
              cli_bytes(b[0], have));
     else
-        FINE(d, "machine", "memory", "%s free%s%s", cli_bytes(b[0], have), limit ? ", this group of processes may hold " : "",
-             limit ? cli_bytes(b[1], limit) : "");
+        FINE(d, "machine", "memory", "%s free%s%s", cli_bytes(b[0], have),
+             limit ? ", this group of processes may hold " : "", limit ? cli_bytes(b[1], limit) : "");
 }
 
 static void arithmetic(struct doctor *d)
@@ -119,7 +121,8 @@ static void arithmetic(struct doctor *d)
     if (fegetround() != FE_TONEAREST || flushes)
         FAIL(d, "machine", "floating point", LOCI_E_NUMERIC,
              "look for a preloaded library built with -ffast-math (LD_PRELOAD)",
-             "the control word is not the usual one: %s", flushes ? "denormals are flushed" : "rounding is not to nearest");
+             "the control word is not the usual one: %s",
+             flushes ? "denormals are flushed" : "rounding is not to nearest");
     else
         FINE(d, "machine", "floating point", "rounds to nearest, keeps denormals");
 }
@@ -133,7 +136,8 @@ static void language(struct doctor *d)
         WARN(d, "machine", "locale", "apt-get install locales, or set LC_ALL=C.UTF-8",
              "the locale that LANG or LC_ALL names is not installed");
     else if (strcmp(code, "UTF-8"))
-        WARN(d, "machine", "locale", "set LC_ALL=C.UTF-8: tables hold a few signs beyond ASCII", "its character set is %s", code);
+        WARN(d, "machine", "locale", "set LC_ALL=C.UTF-8: tables hold a few signs beyond ASCII",
+             "its character set is %s", code);
     else
         FINE(d, "machine", "locale", "%s; numbers are written with a point in every locale", code);
     if (l)
@@ -148,7 +152,7 @@ void doctor_machine(struct doctor *d)
     language(d);
 }
 
-/* ---- libraries ------------------------------------------------------------------------------------------------------- */
+/* ---- libraries -------------------------------------------------------------------------------------------------- */
 
 static void products(struct doctor *d)
 {
@@ -192,7 +196,7 @@ void doctor_libraries(struct doctor *d)
     FINE(d, "libraries", "hashing", "xxHash %d.%d.%d", XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE);
 }
 
-/* ---- the accelerator ------------------------------------------------------------------------------------------------- */
+/* ---- the accelerator -------------------------------------------------------------------------------------------- */
 
 static size_t count(const char *pattern)
 {
@@ -217,7 +221,8 @@ void doctor_accelerator(struct doctor *d)
     if (!cards && !module && !driver)
         FINE(d, "accelerator", "nvidia", "no card; everything runs on the processor");
     else if (!cards)
-        WARN(d, "accelerator", "nvidia", "load the kernel module (modprobe nvidia), or hand the device to this container",
+        WARN(d, "accelerator", "nvidia",
+             "load the kernel module (modprobe nvidia), or hand the device to this container",
              "a driver, and no card at /dev/nvidia0");
     else if (!readable)
         WARN(d, "accelerator", "nvidia", "add this user to the group that owns /dev/nvidiactl",
@@ -227,7 +232,8 @@ void doctor_accelerator(struct doctor *d)
              "%zu cards, and no libcuda.so.1", cards);
     else
         FINE(d, "accelerator", "nvidia", "%zu cards; %s", cards, module ? version : "the driver tells no version");
-    FINE(d, "accelerator", "toolkit", "%s", toolkit ? "nvcc is here" : "no nvcc; only building the CUDA plugins needs it");
+    FINE(d, "accelerator", "toolkit", "%s",
+         toolkit ? "nvcc is here" : "no nvcc; only building the CUDA plugins needs it");
     loci_free(version);
     if (driver)
         dlclose(driver);

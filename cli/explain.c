@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * loci explain: what a config would choose, and why: device, composition, mixer, memory and attention of every layer, what
- * each of their rivals says, and how much memory it would take. Nodes are made and sizes planned; no weight is allocated.
+ * loci explain: what a config would choose, and why: device, composition, mixer, memory and attention of every layer,
+ * what each of their rivals says, and how much memory it would take. Nodes are made and sizes planned; no weight is
+ * allocated.
  *
  *  (1) One document is made, and printed either as it is or as text. Layers whose parts are equal in it share an entry.
  */
@@ -26,7 +27,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-/* ---- a component ---------------------------------------------------------------------------------------------------- */
+/* ---- a component ------------------------------------------------------------------------------------------------ */
 
 static const loci_entry *entry_of(const loci_context *cx, const loci_class *cls)
 {
@@ -72,8 +73,8 @@ static json_t *others_json(const loci_candidate *c, uint32_t n, const char *id, 
         if (!strcmp(c[i].id, id))
             *mine = &c[i];
         else
-            json_array_append_new(all, json_pack("{s:s, s:i, s:s}", "id", c[i].id, "score", (int)c[i].score, "reason",
-                                                 c[i].reason));
+            json_array_append_new(
+                all, json_pack("{s:s, s:i, s:s}", "id", c[i].id, "score", (int)c[i].score, "reason", c[i].reason));
     return all;
 }
 
@@ -129,7 +130,7 @@ out:
     return status;
 }
 
-/* ---- the device ------------------------------------------------------------------------------------------------------- */
+/* ---- the device ------------------------------------------------------------------------------------------------- */
 
 static loci_status device_config(void *arg, const loci_class *cls, loci_config *out, loci_error *err)
 {
@@ -154,17 +155,18 @@ static loci_status device_json(json_t **out, loci_context *cx, loci_error *err)
     LOCI_TRY(loci_registry_candidates(cx->registry, &c, &count, "device", &cx->host, &shape, device_config, NULL, err));
     others = others_json(c, count, cx->device_meta->id, &mine);
     snprintf(id, sizeof id, "device/%s", cx->device_meta->id);
-    *out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:o}", "id", id, "version", cx->device_meta->version,
-                     "path", e ? e->path : "", "device", loci_conf_str(cx->conf, -1, "run", "device"), "origin",
-                     loci_conf_origin(cx->conf, -1, "run", "device"), "score", mine ? (int)mine->score : 0, "reason",
-                     mine ? mine->reason : "", "order", loci_conf_str(cx->conf, -1, "run", "order"), "threads",
-                     (int)cx->device_class->workers(cx->device_module), "others", others);
+    *out =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:o}", "id", id, "version", cx->device_meta->version,
+                  "path", e ? e->path : "", "device", loci_conf_str(cx->conf, -1, "run", "device"), "origin",
+                  loci_conf_origin(cx->conf, -1, "run", "device"), "score", mine ? (int)mine->score : 0, "reason",
+                  mine ? mine->reason : "", "order", loci_conf_str(cx->conf, -1, "run", "order"), "threads",
+                  (int)cx->device_class->workers(cx->device_module), "others", others);
 out:
     loci_free(c);
     return status;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------------- */
+/* ---- the whole -------------------------------------------------------------------------------------------------- */
 
 static loci_status layers_json(json_t *layers, const loci_model *m, int64_t capacity, loci_error *err)
 {
@@ -181,8 +183,8 @@ static loci_status layers_json(json_t *layers, const loci_model *m, int64_t capa
             json_object_set_new(last, "last", json_integer(i));
             json_decref(parts);
         } else {
-            json_array_append_new(layers, json_pack("{s:i, s:i, s:I, s:o}", "first", i, "last", i, "state_bytes", state,
-                                                    "parts", parts));
+            json_array_append_new(
+                layers, json_pack("{s:i, s:i, s:I, s:o}", "first", i, "last", i, "state_bytes", state, "parts", parts));
         }
         LOCI_TRY(status);
     }
@@ -239,8 +241,10 @@ static json_t *warnings_json(const loci_context *cx, const loci_model *m)
     }
     for (int i = 0; i < m->n_layers; i++)
         if (!(loci_node_caps(m->layers[i].compose) & LOCI_CAP_CAUSAL))
-            add_warning(all, loci_format("layer %d: compose/%s promises no causality with this config: the model " LOCI_NOT_CAUSAL,
-                                         i, loci_node_id(m->layers[i].compose)));
+            add_warning(
+                all,
+                loci_format("layer %d: compose/%s promises no causality with this config: the model " LOCI_NOT_CAUSAL,
+                            i, loci_node_id(m->layers[i].compose)));
     return all;
 }
 
@@ -253,7 +257,7 @@ static json_t *arms_json(const loci_conf *conf)
     return all;
 }
 
-/* ---- the verb ----------------------------------------------------------------------------------------------------------- */
+/* ---- the verb --------------------------------------------------------------------------------------------------- */
 
 static loci_status run(const struct options *o, loci_error *err)
 {
@@ -276,8 +280,9 @@ static loci_status run(const struct options *o, loci_error *err)
     LOCI_TRY(device_json(&device, cx, err));
     LOCI_TRY(layers_json(layers, m, loci_conf_int(conf, -1, "data", "seq_tok"), err));
     LOCI_TRY(sizes_json(&sizes, m, conf, err));
-    doc = json_pack("{s:O, s:O, s:b, s:O, s:o, s:o}", "device", device, "layers", layers, "causal",
-                    (int)loci_model_causal(m), "sizes", sizes, "warnings", warnings_json(cx, m), "arms", arms_json(conf));
+    doc =
+        json_pack("{s:O, s:O, s:b, s:O, s:o, s:o}", "device", device, "layers", layers, "causal",
+                  (int)loci_model_causal(m), "sizes", sizes, "warnings", warnings_json(cx, m), "arms", arms_json(conf));
     if (!doc) {
         status = loci_fail(err, LOCI_E_NOMEM, "out of memory");
     } else if (o->json) {

@@ -69,11 +69,12 @@ static void print_sizes(const json_t *s)
     loci_text t = {0};
 #define BYTES(i, key) cli_bytes(b[i], (uint64_t)json_integer_value(json_object_get(s, key)))
 
-    loci_text_add(&t, "%lld parameters; state of a stream %s", (long long)json_integer_value(json_object_get(s, "parameters")),
-                  BYTES(0, "state_bytes"));
+    loci_text_add(&t, "%lld parameters; state of a stream %s",
+                  (long long)json_integer_value(json_object_get(s, "parameters")), BYTES(0, "state_bytes"));
     print_line(&t, "\nsizes");
-    loci_text_add(&t, "a training holds %s and its data: weights %s, gradients and moments %s, activations and scratch %s, "
-                      "evaluation %s",
+    loci_text_add(&t,
+                  "a training holds %s and its data: weights %s, gradients and moments %s, activations and scratch %s, "
+                  "evaluation %s",
                   BYTES(0, "train_bytes"), BYTES(1, "weights_bytes"), BYTES(2, "optimiser_bytes"),
                   BYTES(3, "activations_bytes"), BYTES(4, "evaluation_bytes"));
     if (json_integer_value(json_object_get(s, "free_bytes")))
@@ -88,7 +89,8 @@ static void print_device(const json_t *d)
     const char *id = strchr(cli_text(d, "id"), '/');
 
     loci_text_add(&t, "%s %s, %s at %s: run.device = %s", id ? id + 1 : "", cli_text(d, "version"),
-                  strcmp(cli_text(d, "device"), "auto") ? "named" : "chosen", cli_text(d, "origin"), cli_text(d, "device"));
+                  strcmp(cli_text(d, "device"), "auto") ? "named" : "chosen", cli_text(d, "origin"),
+                  cli_text(d, "device"));
     if (!strcmp(cli_text(d, "device"), "auto"))
         loci_text_add(&t, ", the first of run.order = %s that works", cli_text(d, "order"));
     print_line(&t, "device");
@@ -113,7 +115,8 @@ void explain_print(const json_t *doc)
         int first = (int)json_integer_value(json_object_get(l, "first"));
         int last = (int)json_integer_value(json_object_get(l, "last"));
         printf(first == last ? "\nlayer %d" : "\nlayers %d-%d", first, last);
-        printf(": state of a stream %s%s\n", cli_bytes(b, (uint64_t)json_integer_value(json_object_get(l, "state_bytes"))),
+        printf(": state of a stream %s%s\n",
+               cli_bytes(b, (uint64_t)json_integer_value(json_object_get(l, "state_bytes"))),
                first == last ? "" : " in each");
         json_array_foreach(json_object_get(l, "parts"), k, p) print_part(p);
     }

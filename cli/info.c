@@ -2,8 +2,8 @@
  *
  * loci info KIND/ID: the keys, weights, state and gates of one component, for the config given.
  *
- *  (1) A class's doc is read by its lines: those behind `Cost: `, `Source: ` and `Use: ` (and the lines that follow, up to
- *      the next of these) are named so, the others are the formula.
+ *  (1) A class's doc is read by its lines: those behind `Cost: `, `Source: ` and `Use: ` (and the lines that follow, up
+ * to the next of these) are named so, the others are the formula.
  */
 #include "cli/cli.h"
 #include "core/model/model.h"
@@ -16,7 +16,8 @@ static const char *const init_names[] = {"zero", "const", "normal", "uniform"};
 
 static const char *const doc_labels[] = {"Cost: ", "Source: ", "Use: "};
 
-/* (1): what stands behind a label, or without one (NULL); lines joined by newlines in a formula, by spaces elsewhere. */
+/* (1): what stands behind a label, or without one (NULL); lines joined by newlines in a formula, by spaces elsewhere.
+ */
 static json_t *doc_json(const char *doc, const char *label)
 {
     loci_text t = {0};
@@ -44,7 +45,7 @@ static json_t *keys_json(const loci_class *c)
 
     for (uint32_t i = 0; i < c->n_keys; i++) {
         const loci_key *k = c->keys[i];
-        json_t *range = k->choices            ? json_string(k->choices)
+        json_t *range = k->choices                   ? json_string(k->choices)
                         : k->min != 0 || k->max != 0 ? json_pack("[o, o]", cli_real(k->min), cli_real(k->max))
                                                      : json_null();
         json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:o, s:s}", "name", k->name, "type",
@@ -71,9 +72,8 @@ static json_t *slots_json(const loci_node *n)
     for (uint32_t i = 0; i < n->n_params; i++) {
         const loci_weight *w = n->params[i];
         const char *name = w->name + strlen(n->path) + 1;
-        json_t *init = w->init == LOCI_INIT_ZERO
-                           ? json_string("zero")
-                           : json_pack("[s, f, f]", init_names[w->init & 3], w->a, w->b);
+        json_t *init = w->init == LOCI_INIT_ZERO ? json_string("zero")
+                                                 : json_pack("[s, f, f]", init_names[w->init & 3], w->a, w->b);
         json_array_append_new(all, json_pack("{s:s, s:s, s:o, s:o}", "name", name, "role", "weight", "shape",
                                              shape_json(w->value.t.ndim, w->value.t.shape), "init", init));
     }
@@ -208,10 +208,10 @@ static void print_text(const json_t *doc)
 /* What follows from the class alone. */
 static json_t *class_json(const loci_class *c, const char *id, const char *kind)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", id, "kind", kind, "version", c->version,
-                     "doc", c->summary, "formula", doc_json(c->doc, NULL), "cost", doc_json(c->doc, doc_labels[0]),
-                     "source", doc_json(c->doc, doc_labels[1]), "use", doc_json(c->doc, doc_labels[2]), "caps",
-                     cli_promises(c->caps), "keys", keys_json(c));
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", id, "kind", kind, "version",
+                     c->version, "doc", c->summary, "formula", doc_json(c->doc, NULL), "cost",
+                     doc_json(c->doc, doc_labels[0]), "source", doc_json(c->doc, doc_labels[1]), "use",
+                     doc_json(c->doc, doc_labels[2]), "caps", cli_promises(c->caps), "keys", keys_json(c));
 }
 
 /* A device has neither slots nor gates, and stands in no layer. */
@@ -268,7 +268,8 @@ static loci_status run(const struct options *o, loci_error *err)
     bool device;
 
     if (!slash)
-        return loci_fail(err, LOCI_E_ARG, "info takes one component as KIND/ID, like memory/titans; `loci list` has them");
+        return loci_fail(err, LOCI_E_ARG,
+                         "info takes one component as KIND/ID, like memory/titans; `loci list` has them");
     kind = loci_format("%.*s", (int)(slash - o->words[0]), o->words[0]);
     set = loci_format("%s.backend=%s", kind, slash + 1);
     if (!kind || !set) {
@@ -283,7 +284,8 @@ static loci_status run(const struct options *o, loci_error *err)
     LOCI_TRY(cli_config(&conf, o, NULL, err));
     if (!device)
         LOCI_TRY(loci_conf_set(conf, set, "info", err));
-    if (!strcmp(kind, "compose") && !loci_conf_is_set(conf, -1, "memory", "backend")) /* it wants a memory: any will do */
+    if (!strcmp(kind, "compose") &&
+        !loci_conf_is_set(conf, -1, "memory", "backend")) /* it wants a memory: any will do */
         LOCI_TRY(loci_conf_set(conf, "memory.backend=titans", "info", err));
     LOCI_TRY(loci_context_new(&cx, conf, o->plugin_path, o->allow_unknown, err));
     LOCI_TRY(device ? device_json(&doc, cx, o->words[0], slash + 1, err)

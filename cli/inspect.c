@@ -55,7 +55,7 @@ bool inspect_is_file(const char *path)
     return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
 }
 
-/* ---- folders ------------------------------------------------------------------------------------------------------------ */
+/* ---- folders ---------------------------------------------------------------------------------------------------- */
 
 static loci_status put_file(json_t *doc, const char *key, const char *folder, const char *file, bool norms, bool needed,
                             loci_error *err)
@@ -143,7 +143,8 @@ static loci_status whole(const char *word, const struct options *o, loci_error *
     bool file = inspect_is_file(word);
 
     if (file && gates)
-        return loci_fail(err, LOCI_E_ARG, "%s is a file: --gates needs a checkpoint or a run, which know their config", word);
+        return loci_fail(err, LOCI_E_ARG, "%s is a file: --gates needs a checkpoint or a run, which know their config",
+                         word);
     if (file) {
         LOCI_TRY(inspect_file(&doc, word, false, err));
     } else {
@@ -170,7 +171,8 @@ static loci_status run(const struct options *o, loci_error *err)
 
     if (o->n_words != (diff ? 2 : 1))
         return loci_fail(err, LOCI_E_ARG, "inspect takes %s, and %zu were given",
-                         diff ? "two files, checkpoints or runs with --diff" : "one file, checkpoint or run", o->n_words);
+                         diff ? "two files, checkpoints or runs with --diff" : "one file, checkpoint or run",
+                         o->n_words);
     if (values && !tensor)
         return loci_fail(err, LOCI_E_ARG, "--values prints one tensor: name it with --tensor");
     if (diff && (tensor || gates))
@@ -185,8 +187,9 @@ static loci_status run(const struct options *o, loci_error *err)
     paths[0] = loci_format("%s/model.safetensors", folder);
     paths[1] = loci_format("%s/state.safetensors", folder);
     paths[2] = loci_format("%s/optimizer.safetensors", folder);
-    status = paths[0] && paths[1] && paths[2] ? inspect_tensor(tensor, (const char *const *)paths, 3, values, o->json, err)
-                                              : loci_fail(err, LOCI_E_NOMEM, "out of memory");
+    status = paths[0] && paths[1] && paths[2]
+                 ? inspect_tensor(tensor, (const char *const *)paths, 3, values, o->json, err)
+                 : loci_fail(err, LOCI_E_NOMEM, "out of memory");
 out:
     for (int i = 0; i < 3; i++)
         loci_free(paths[i]);

@@ -11,8 +11,8 @@
 /* inspect.c */
 bool inspect_is_file(const char *path);
 
-/* inspect_file.c: a file of tensors: {path, tensors: [...], elements, bytes, not_finite}. norms: with those of each stream
- * and head, for a file of states. */
+/* inspect_file.c: a file of tensors: {path, tensors: [...], elements, bytes, not_finite}. norms: with those of each
+ * stream and head, for a file of states. */
 loci_status inspect_file(json_t **out, const char *path, bool norms, loci_error *err);
 void inspect_print_file(const json_t *file, const char *title);
 json_t *inspect_tensor_json(const loci_named *t, const loci_figures *f);

@@ -28,8 +28,9 @@ static json_t *difference_json(const loci_difference *d)
                      : !d->a         ? "only in b"
                      : d->comparable ? "values"
                                      : "shape or type",
-                     "a", d->a ? inspect_shape_json(d->a) : json_null(), "b", d->b ? inspect_shape_json(d->b) : json_null(), "relative_rms",
-                     cli_real(d->rel), "max_abs", cli_real(d->max_abs));
+                     "a", d->a ? inspect_shape_json(d->a) : json_null(), "b",
+                     d->b ? inspect_shape_json(d->b) : json_null(), "relative_rms", cli_real(d->rel), "max_abs",
+                     cli_real(d->max_abs));
 }
 
 static void print_difference(const json_t *d)
@@ -44,7 +45,8 @@ static void print_difference(const json_t *d)
         printf("  %19s  %s\n", what, cli_text(d, "name"));
     else
         printf("  %19s  %s: %s, %s\n", "shape or type", cli_text(d, "name"),
-               inspect_shape(a, sizeof a, json_object_get(d, "a")), inspect_shape(b, sizeof b, json_object_get(d, "b")));
+               inspect_shape(a, sizeof a, json_object_get(d, "a")),
+               inspect_shape(b, sizeof b, json_object_get(d, "b")));
 }
 
 static void print_diff(const json_t *doc)

@@ -47,8 +47,8 @@ json_t *inspect_tensor_json(const loci_named *t, const loci_figures *f)
                      "not_finite", (json_int_t)f->not_finite);
 }
 
-/* The norm of each stream and head: a state is [streams, heads, ...]. The tails of convolutions have no heads, and a long
- * second axis holds the rows of a cache. */
+/* The norm of each stream and head: a state is [streams, heads, ...]. The tails of convolutions have no heads, and a
+ * long second axis holds the rows of a cache. */
 static json_t *norms_json(const loci_named *t)
 {
     enum { MOST_HEADS = 64 };
@@ -108,8 +108,8 @@ loci_status inspect_file(json_t **out, const char *path, bool norms, loci_error 
         bytes += sorted[i]->bytes;
         bad += f.not_finite;
     }
-    *out = json_pack("{s:s, s:O, s:I, s:I, s:I}", "path", path, "tensors", all, "elements", (json_int_t)elements, "bytes",
-                     (json_int_t)bytes, "not_finite", (json_int_t)bad);
+    *out = json_pack("{s:s, s:O, s:I, s:I, s:I}", "path", path, "tensors", all, "elements", (json_int_t)elements,
+                     "bytes", (json_int_t)bytes, "not_finite", (json_int_t)bad);
     if (!*out)
         status = loci_fail(err, LOCI_E_NOMEM, "out of memory for the figures of %s", path);
 out:
@@ -119,7 +119,7 @@ out:
     return status;
 }
 
-/* ---- as text ------------------------------------------------------------------------------------------------------------ */
+/* ---- as text ---------------------------------------------------------------------------------------------------- */
 
 /* How much of "layer.3.memory.front.q.weight" is a heading: "layer.3.memory", or nothing. */
 static size_t heading(const char *name)
@@ -155,8 +155,7 @@ static void print_tensor_line(const json_t *t, size_t skip)
     json_int_t bad = json_integer_value(json_object_get(t, "not_finite"));
 
     printf("%*s%-*s %-4s %-11s %9s %8.3g %8.3g %3.0f %%", skip ? 4 : 2, "", skip ? 23 : 25, cli_text(t, "name") + skip,
-           cli_text(t, "dtype"),
-           inspect_shape(shape, sizeof shape, json_object_get(t, "shape")),
+           cli_text(t, "dtype"), inspect_shape(shape, sizeof shape, json_object_get(t, "shape")),
            cli_bytes(size, (uint64_t)json_integer_value(json_object_get(t, "bytes"))),
            json_number_value(json_object_get(t, "rms")), json_number_value(json_object_get(t, "max_abs")),
            100 * json_number_value(json_object_get(t, "zeros")));

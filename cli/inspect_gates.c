@@ -19,8 +19,12 @@ static json_t *gate_json(loci_probe_gate *g)
         const char *name;
         double q;
     } quantiles[] = {{"q05", 0.05}, {"q25", 0.25}, {"q50", 0.5}, {"q75", 0.75}, {"q95", 0.95}};
-    loci_named all = {.name = g->name, .dtype = loci_f64, .ndim = 1, .shape = {(int64_t)g->values.n},
-                      .data = g->values.at, .bytes = g->values.n * sizeof(double)};
+    loci_named all = {.name = g->name,
+                      .dtype = loci_f64,
+                      .ndim = 1,
+                      .shape = {(int64_t)g->values.n},
+                      .data = g->values.at,
+                      .bytes = g->values.n * sizeof(double)};
     loci_figures f = loci_figures_of(&all);
     json_t *j = json_pack("{s:i, s:s, s:s, s:[f, o], s:I, s:o, s:o, s:o, s:o, s:o}", "layer", loci_node_layer(g->node),
                           "component", loci_node_id(g->node), "gate", g->name, "range", g->lo,
@@ -54,16 +58,18 @@ static json_t *probe_json(loci_probe *p)
         json_array_append_new(gates, gate_json(&p->gates[i]));
     for (uint32_t i = 0; i < p->n_norms; i++)
         json_array_append_new(norms, norm_json(&p->norms[i]));
-    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o}", "rows", (json_int_t)p->rows, "seq_tok", (json_int_t)p->seq, "tokens",
-                     (json_int_t)p->tokens, "loss_nats", cli_real(p->loss), "gates", gates, "memory", norms);
+    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o}", "rows", (json_int_t)p->rows, "seq_tok", (json_int_t)p->seq,
+                     "tokens", (json_int_t)p->tokens, "loss_nats", cli_real(p->loss), "gates", gates, "memory", norms);
 }
 
 /* The config that came with the checkpoint, with the text to read laid over it. */
-static loci_status config_of(loci_conf **out, const char *folder, const char *text, const struct options *o, loci_error *err)
+static loci_status config_of(loci_conf **out, const char *folder, const char *text, const struct options *o,
+                             loci_error *err)
 {
     loci_status status = LOCI_OK;
     char *base = loci_format("%s/config.ini", folder);
-    char *train = text ? loci_format("data.train=%s", text) : NULL, *valid = text ? loci_format("data.valid=%s", text) : NULL;
+    char *train = text ? loci_format("data.train=%s", text) : NULL,
+         *valid = text ? loci_format("data.valid=%s", text) : NULL;
 
     if (!base || (text && (!train || !valid))) {
         status = loci_fail(err, LOCI_E_NOMEM, "out of memory");
@@ -119,7 +125,7 @@ out:
     return status;
 }
 
-/* ---- as text ------------------------------------------------------------------------------------------------------------ */
+/* ---- as text ---------------------------------------------------------------------------------------------------- */
 
 static double at(const json_t *j, const char *key)
 {
@@ -131,7 +137,8 @@ static void print_gate(const json_t *g)
     const json_t *half = json_object_get(g, "half_life_tok");
 
     printf("%5d  %-10s %8.3g %8.3g %8.3g %8.3g %8.3g %8.3g %8.0f %%\n", (int)at(g, "layer"), cli_text(g, "gate"),
-           at(g, "mean"), at(g, "std"), at(g, "min"), at(g, "q50"), at(g, "q95"), at(g, "max"), 100 * at(g, "saturated"));
+           at(g, "mean"), at(g, "std"), at(g, "min"), at(g, "q50"), at(g, "q95"), at(g, "max"),
+           100 * at(g, "saturated"));
     if (json_is_number(half))
         printf("       half of what is written is forgotten after %.3g tokens\n", json_number_value(half));
     else if (half)
@@ -172,8 +179,8 @@ void inspect_print_gates(const json_t *doc)
     if (!json_array_size(gates))
         printf("  none: no memory of this model has gates\n");
     else
-        printf("%5s  %-10s %8s %8s %8s %8s %8s %8s %10s\n", "layer", "gate", "mean", "std", "min", "median", "95 %", "max",
-               "saturated");
+        printf("%5s  %-10s %8s %8s %8s %8s %8s %8s %10s\n", "layer", "gate", "mean", "std", "min", "median", "95 %",
+               "max", "saturated");
     for (size_t i = 0; i < json_array_size(gates); i++)
         print_gate(json_array_get(gates, i));
     if (json_array_size(norms))

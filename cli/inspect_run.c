@@ -54,7 +54,8 @@ loci_status inspect_log(json_t **out, const char *folder, loci_error *err)
 {
     struct reading r = {.step = -1, .best_step = -1, .first = NAN, .last = NAN, .best = NAN, .valid = NAN};
     char *path = loci_format("%s/log.jsonl", folder);
-    loci_status status = path ? loci_joblog_each(path, read_line, &r, err) : loci_fail(err, LOCI_E_NOMEM, "out of memory");
+    loci_status status =
+        path ? loci_joblog_each(path, read_line, &r, err) : loci_fail(err, LOCI_E_NOMEM, "out of memory");
 
     *out = NULL;
     if (status == LOCI_OK)
@@ -110,8 +111,9 @@ loci_status inspect_facts(json_t **out, const char *folder, loci_error *err)
 
     *out = NULL;
     if (status == LOCI_OK)
-        *out = json_pack("{s:s, s:I, s:I, s:o, s:o}", "path", folder, "step", (json_int_t)s.step, "tokens",
-                         (json_int_t)s.tokens, "loss_nats", cli_real(s.loss), "valid_loss_nats", cli_real(s.valid_loss));
+        *out =
+            json_pack("{s:s, s:I, s:I, s:o, s:o}", "path", folder, "step", (json_int_t)s.step, "tokens",
+                      (json_int_t)s.tokens, "loss_nats", cli_real(s.loss), "valid_loss_nats", cli_real(s.valid_loss));
     return status;
 }
 

@@ -115,8 +115,9 @@ loci_status inspect_tensor(const char *tensor, const char *const *paths, size_t 
         if (!t && nearest_name(file, tensor) && !near.len)
             loci_text_add(&near, ": did you mean `%s`?", nearest_name(file, tensor));
     }
-    status = t ? show_tensor(t, values, as_json, err)
-               : loci_fail(err, LOCI_E_ARG, "there is no tensor `%s` in %s%s", tensor, paths[0], near.at ? near.at : "");
+    status =
+        t ? show_tensor(t, values, as_json, err)
+          : loci_fail(err, LOCI_E_ARG, "there is no tensor `%s` in %s%s", tensor, paths[0], near.at ? near.at : "");
 out:
     loci_text_free(&near);
     loci_tensors_close(file);

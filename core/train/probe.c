@@ -48,14 +48,15 @@ static loci_probe_norm *norm_of(loci_probe *p, const loci_node *n, const char *s
     return &p->norms[p->n_norms++];
 }
 
-/* ---- what is seen of a call ---------------------------------------------------------------------------------------- */
+/* ---- what is seen of a call ------------------------------------------------------------------------------------- */
 
 static double element(const loci_tensor *t, const void *bytes, int64_t i)
 {
     return t->dtype.bits == 64 ? ((const double *)bytes)[i] : (double)((const float *)bytes)[i];
 }
 
-static loci_status down(const struct looking *l, void **out, const loci_tensor *t, int64_t from, int64_t n, loci_error *err)
+static loci_status down(const struct looking *l, void **out, const loci_tensor *t, int64_t from, int64_t n,
+                        loci_error *err)
 {
     uint64_t size = loci_dtype_bytes(t->dtype);
     loci_status status;
@@ -63,8 +64,8 @@ static loci_status down(const struct looking *l, void **out, const loci_tensor *
     *out = loci_alloc((size_t)n * size);
     if (!*out)
         return loci_fail(err, LOCI_E_NOMEM, "out of memory for a look at a memory");
-    status = l->cx->device_class->down(l->cx->device_module, NULL, *out, (const char *)loci_ptr(t) + (uint64_t)from * size,
-                                       (uint64_t)n * size);
+    status = l->cx->device_class->down(l->cx->device_module, NULL, *out,
+                                       (const char *)loci_ptr(t) + (uint64_t)from * size, (uint64_t)n * size);
     return status == LOCI_OK ? status : loci_fail(err, status, "the device failed to hand out a tensor");
 }
 
@@ -184,7 +185,7 @@ out:
     return status;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
 
 struct batch {
     int32_t *text, *next, *in, *want; /* whole windows, and one piece of them */
@@ -215,8 +216,8 @@ out:
     return status;
 }
 
-loci_status loci_probe_run(loci_probe *out, loci_model *m, const loci_data *d, int64_t rows, int64_t seq, int64_t pieces,
-                           loci_error *err)
+loci_status loci_probe_run(loci_probe *out, loci_model *m, const loci_data *d, int64_t rows, int64_t seq,
+                           int64_t pieces, loci_error *err)
 {
     loci_status status = LOCI_OK;
     struct looking l = {out, m->cx};
@@ -268,7 +269,7 @@ void loci_probe_free(loci_probe *p)
     *p = (loci_probe){0};
 }
 
-/* ---- figures of a gate --------------------------------------------------------------------------------------------- */
+/* ---- figures of a gate ------------------------------------------------------------------------------------------ */
 
 double loci_gate_saturated(const loci_probe_gate *g)
 {

@@ -39,8 +39,8 @@ typedef struct loci_probe {
 
 /* Read `rows` windows of `seq` tokens, at even distances over the validation text, in `pieces` pieces (1 for a model
  * that does not stream). m is allocated and holds its weights. Free it also after a failure. */
-loci_status loci_probe_run(loci_probe *out, loci_model *m, const loci_data *d, int64_t rows, int64_t seq, int64_t pieces,
-                           loci_error *err);
+loci_status loci_probe_run(loci_probe *out, loci_model *m, const loci_data *d, int64_t rows, int64_t seq,
+                           int64_t pieces, loci_error *err);
 void loci_probe_free(loci_probe *p);
 
 /* Share of values where the slope of the gate's activation is below a hundredth of its greatest. */

@@ -8,7 +8,9 @@
 
 static loci_error ck_err = LOCI_ERROR_INIT;
 
-#define NEAR(got, want) CK_TRUE(fabs((double)(got) - (double)(want)) <= 1e-12 * fabs((double)(want)), "%.17g is not %.17g", (double)(got), (double)(want))
+#define NEAR(got, want) \
+    CK_TRUE(fabs((double)(got) - (double)(want)) <= 1e-12 * fabs((double)(want)), "%.17g is not %.17g", (double)(got), \
+            (double)(want))
 
 static loci_named named(const char *name, const char *dtype, const void *data, int64_t rows, int64_t cols)
 {
@@ -80,8 +82,8 @@ static void every_dtype_of_a_file_is_read(void)
         {"F64", {0, 0, 0, 0, 0, 0, 0xf8, 0xbf}, -1.5},
         {"F32", {0, 0, 0x40, 0xc0}, -3},
         {"F16", {0x00, 0x3c}, 1},
-        {"F16", {0x01, 0x80}, -0x1p-24},    /* the least subnormal */
-        {"F16", {0xff, 0x7b}, 65504},       /* the greatest        */
+        {"F16", {0x01, 0x80}, -0x1p-24}, /* the least subnormal */
+        {"F16", {0xff, 0x7b}, 65504},    /* the greatest        */
         {"BF16", {0x40, 0x40}, 3},
         {"I64", {0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, -2},
         {"U64", {0, 0, 0, 0, 0, 0, 0, 0x80}, 0x1p63},
@@ -150,8 +152,9 @@ static void differences_come_in_the_order_of_their_weight(void)
 {
     const double equal[] = {1, 2, 3, 4}, a[] = {1, 1, 1, 1}, near[] = {1, 1, 1, 1.001}, far[] = {1, 1, 1, -1};
     const double nan_[] = {1, 1, 1, NAN};
-    loci_named left[] = {named("equal", "F64", equal, 2, 2), named("near", "F64", a, 2, 2), named("far", "F64", a, 2, 2),
-                         named("shape", "F64", a, 2, 2),     named("mine", "F64", a, 2, 2), named("nan", "F64", a, 2, 2)};
+    loci_named left[] = {named("equal", "F64", equal, 2, 2), named("near", "F64", a, 2, 2),
+                         named("far", "F64", a, 2, 2),       named("shape", "F64", a, 2, 2),
+                         named("mine", "F64", a, 2, 2),      named("nan", "F64", a, 2, 2)};
     loci_named right[] = {named("equal", "F64", equal, 2, 2), named("near", "F64", near, 2, 2),
                           named("far", "F64", far, 2, 2),     named("shape", "F64", a, 1, 4),
                           named("yours", "F64", a, 2, 2),     named("nan", "F64", nan_, 2, 2)};

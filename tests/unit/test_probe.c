@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The probe of gates and memories, in float64 over the plugins of the build tree: what it sees is what the model computes,
- * and looking changes nothing.
+ * The probe of gates and memories, in float64 over the plugins of the build tree: what it sees is what the model
+ * computes, and looking changes nothing.
  */
 #include "core/train/probe.h"
 #include "core/train/train.h"
@@ -102,8 +102,8 @@ static void pieces_of(const char *compose, int rows)
             loci_numbers_sort(&whole.gates[i].values);
             loci_numbers_sort(&cut.gates[i].values);
             same_values(&cut.gates[i].values, &whole.gates[i].values, cut.gates[i].name);
-            CK_TRUE(cut.gates[i].values.n == (size_t)(ROWS * (SEQ + rows) * 2), "%s in %d: %zu values of %s", compose, pieces,
-                    cut.gates[i].values.n, cut.gates[i].name);
+            CK_TRUE(cut.gates[i].values.n == (size_t)(ROWS * (SEQ + rows) * 2), "%s in %d: %zu values of %s", compose,
+                    pieces, cut.gates[i].values.n, cut.gates[i].name);
         }
         for (uint32_t i = 0; i < cut.n_norms; i++) {
             const loci_probe_norm *a = &whole.norms[i], *b = &cut.norms[i];
@@ -193,8 +193,8 @@ static void a_gate_without_weights_has_the_value_of_its_bias(void)
     close_world(&w);
 }
 
-/* In layer 0 of lmm the memory reads n = e / rms(e), e the embedding of the token: alpha = sigmoid(W n + b), row by row,
- * token by token, head by head. */
+/* In layer 0 of lmm the memory reads n = e / rms(e), e the embedding of the token: alpha = sigmoid(W n + b), row by
+ * row, token by token, head by head. */
 static void the_values_are_those_of_the_formula(void)
 {
     struct world w;
