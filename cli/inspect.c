@@ -171,7 +171,8 @@ static loci_status run(const struct options *o, loci_error *err)
 
     if (o->n_words != (diff ? 2 : 1))
         return loci_fail(err, LOCI_E_ARG, "inspect takes %s, and %zu were given",
-                         diff ? "two files, checkpoints or runs with --diff" : "one file, checkpoint or run",
+                         diff ? "two files, checkpoints or runs with --diff"
+                              : "one file, checkpoint or run (two with --diff)",
                          o->n_words);
     if (values && !tensor)
         return loci_fail(err, LOCI_E_ARG, "--values prints one tensor: name it with --tensor");
