@@ -5,7 +5,8 @@
 # LOCI_TEST_SRC, LOCI_TEST_BUILD, LOCI_TEST_PLUGINS (folder of built plugins), LOCI_COMMAND (the built command), LOCI_TEST_CC.
 noinst_HEADERS = %D%/ck.h
 
-dist_check_SCRIPTS += %D%/unit/headers.sh %D%/unit/one_symbol.sh %D%/unit/rule_text.sh %D%/unit/shell.sh
+dist_check_SCRIPTS += %D%/unit/headers.sh %D%/unit/one_symbol.sh %D%/unit/rule_text.sh \
+                      %D%/unit/shell.sh
 include %D%/plugins/local.mk
 include %D%/cli/local.mk
 

@@ -15,14 +15,18 @@
 loci_status loci_scan_rule(scan_job *j, const loci_scan_io *io, loci_error *err)
 {
     const bool m = io->scan == LOCI_SCAN_M;
+    const int32_t most = m                             ? LOCI_SCAN_FROZEN
+                         : io->scan == LOCI_SCAN_L ? LOCI_SCAN_EXACT
+                                                   : LOCI_SCAN_SEQUENTIAL;
 
     *j = (scan_job){.scan = io->scan, .mode = io->mode, .scale = io->scale, .c = io->loss_scale};
     if (io->scan < LOCI_SCAN_L || io->scan > LOCI_SCAN_M)
         return loci_fail(err, LOCI_E_ARG, "scan: recurrence %d is none of L 1, D 2, W 3, M 4", (int)io->scan);
     if (m ? io->op < LOCI_OP_READ || io->op > LOCI_OP_STEP : io->op != LOCI_OP_STEP)
         return loci_fail(err, LOCI_E_ARG, "scan: op %d: M knows READ, WRITE and STEP, the others STEP", (int)io->op);
-    if (io->mode < LOCI_SCAN_SEQUENTIAL || io->mode > (m ? LOCI_SCAN_FROZEN : LOCI_SCAN_SEQUENTIAL))
-        return loci_fail(err, LOCI_E_ARG, "scan: mode %d: M knows SEQUENTIAL, EXACT and FROZEN, the others SEQUENTIAL",
+    if (io->mode < LOCI_SCAN_SEQUENTIAL || io->mode > most)
+        return loci_fail(err, LOCI_E_ARG,
+                         "scan: mode %d: M knows SEQUENTIAL, EXACT and FROZEN, L the first two, D and W the first",
                          (int)io->mode);
     if (io->mode != LOCI_SCAN_SEQUENTIAL && (io->chunk < 1 || io->chunk > WIDEST))
         return loci_fail(err, LOCI_E_ARG, "scan: chunk %d is not between 1 and %d", (int)io->chunk, (int)WIDEST);
@@ -259,7 +263,7 @@ loci_status loci_scan_sizes(scan_job *j, uint64_t slots, uint64_t size, scan_byt
     if (!loci_mul(&state, (uint64_t)(j->n_ck * j->e * j->d), (uint64_t)j->H * size) ||
         !loci_mul(&out->checkpoint, state, slots))
         goto huge;
-    if ((j->exact || j->frozen) && !j->blind) {
+    if (j->scan == LOCI_SCAN_M && (j->exact || j->frozen) && !j->blind) {
         if (!loci_mul(&tokens, (uint64_t)j->B, (uint64_t)j->T) ||
             !loci_mul(&out->err, tokens, (uint64_t)(j->H * j->e) * size) || out->err > UINT64_MAX / 2)
             goto huge;

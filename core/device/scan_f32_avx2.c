@@ -5,5 +5,6 @@
 #define REAL float
 #define NAME(f) f##_avx2
 #define EXP(x) expf(x)
+#define VECTOR_BYTES 32
 #define KERNEL loci_scan_f32__avx2
 #include "core/device/scan_kernel.tmpl"

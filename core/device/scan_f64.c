@@ -5,5 +5,6 @@
 #define REAL double
 #define NAME(f) f##_f64
 #define EXP(x) exp(x)
+#define VECTOR_BYTES 16
 #define KERNEL loci_scan_f64__ref
 #include "core/device/scan_kernel.tmpl"

@@ -58,6 +58,27 @@ every_composition_and_memory_trains() {
     done
 }
 
+modes_of_a_mixer_evaluate_a_checkpoint_alike() {
+    local arm loss words
+    for arm in plain mag mal; do
+        make_config $arm.ini $arm
+        loci train -c $arm.ini --set run.dir=$arm --set mixer.backend=gla --set mixer.gla.chunk=5
+        exits 0
+        loci eval $arm --json
+        exits 0
+        loss=$(json out loss_nats)
+        for words in mode=sequential mode=parallel 'chunk=16 --threads 3'; do
+            loci eval $arm --json --set mixer.gla.$words
+            exits 0
+            near "$arm of gla with $words" "$(json out loss_nats)" "$loss" 1e-4
+        done
+    done
+    make_config mac.ini mac
+    loci train -c mac.ini --set run.dir=m --set mixer.backend=gla
+    exits 4
+    says mixer/gla context
+}
+
 layers_may_differ() {
     make_config c.ini mag
     cat >layers.ini <<-'END'
@@ -87,4 +108,4 @@ layers_may_differ() {
 }
 
 facts both_attentions_evaluate_a_checkpoint_alike both_attentions_train_alike auto_says_who_won_and_why \
-    every_composition_and_memory_trains layers_may_differ
+    every_composition_and_memory_trains modes_of_a_mixer_evaluate_a_checkpoint_alike layers_may_differ

@@ -76,7 +76,7 @@ list_says_what_is_installed() {
     local id field
     loci list --json
     exits 0
-    for id in attention/ref attention/cpu mixer/mha memory/zero memory/identity memory/titans memory/delta \
+    for id in attention/ref attention/cpu mixer/mha mixer/gla memory/zero memory/identity memory/titans memory/delta \
         memory/hebbian compose/mac compose/mag compose/mal compose/lmm compose/plain device/cpu; do
         is "list $id" "$(json out "id=$id" id)" "$id"
         for field in kind version abi path doc; do

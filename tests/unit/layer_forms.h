@@ -10,6 +10,7 @@
 
 #define SMALL "mixer.mha.heads=2 memory.heads=2 memory.conv=3 "
 #define SUMS "mixer.backend=sums memory.heads=2 memory.conv=3 " /* tests/plugins/sums.c */
+#define GLA "mixer.backend=gla mixer.gla.heads=2 memory.heads=2 memory.conv=3 "
 #define TITANS "memory.backend=titans memory.titans.init_state=learned "
 #define EXACT TITANS "memory.titans.mode=exact memory.titans.chunk=3 "
 #define FROZEN TITANS "memory.titans.mode=frozen memory.titans.chunk=3 "
@@ -109,6 +110,18 @@ static const struct form forms[] = {
     {"mag of hebbian pairs with momentum", SMALL HEBBIAN MAG "memory.hebbian.momentum=yes compose.mag.persistent_tok=2",
      2, 0, STRICT},
     {"mac previous of a gated delta rule", SMALL DELTA MAC_BY(previous) "compose.mac.persistent_tok=2", 2, 4, PREVIOUS},
+    {"plain of gla", GLA "compose.backend=plain mixer.gla.chunk=3", 0, 0, STRICT},
+    {"plain of gla, one chunk, convolutions",
+     GLA "compose.backend=plain mixer.gla.mode=parallel mixer.gla.conv=3 mixer.gla.gate_normalizer=0.5", 0, 0, STRICT},
+    {"plain of gla, token by token, no gate and norm",
+     GLA "compose.backend=plain mixer.gla.mode=sequential mixer.gla.out_gate=none mixer.gla.out_norm=no "
+         "mixer.gla.expand_k=1 mixer.gla.expand_v=2",
+     0, 0, STRICT},
+    {"plain of gla, persistent rows", GLA "compose.backend=plain compose.plain.persistent_tok=2 mixer.gla.conv=1", 2, 0,
+     STRICT},
+    {"mag of gla, persistent rows", GLA EXACT MAG "compose.mag.persistent_tok=2 mixer.gla.chunk=4 mixer.gla.conv=2", 2,
+     0, STRICT},
+    {"mal of gla", GLA FROZEN MAL "compose.mal.persistent_tok=0 mixer.gla.chunk=1 mixer.gla.out_norm=no", 0, 0, STRICT},
 };
 #define N_FORMS (int)(sizeof forms / sizeof *forms)
 
