@@ -89,7 +89,8 @@ static json_t *gates_json(const loci_node *n)
     json_t *all = json_array();
 
     for (uint32_t i = 0; i < n->n_gates; i++)
-        json_array_append_new(all, json_pack("{s:s, s:[f, o], s:f}", "name", n->gates[i].name, "range", n->gates[i].lo,
+        json_array_append_new(all, json_pack("{s:s, s:I, s:[f, o], s:f}", "name", n->gates[i].name, "width",
+                                             (json_int_t)n->gates[i].width, "range", n->gates[i].lo,
                                              isinf(n->gates[i].hi) ? json_string("inf") : json_real(n->gates[i].hi),
                                              "init", n->gates[i].init));
     return all;
@@ -201,7 +202,10 @@ static void print_text(const json_t *doc)
         const json_t *hi = json_array_get(range, 1);
         printf("  %-24s [%g, ", cli_text(g, "name"), json_number_value(json_array_get(range, 0)));
         printf(json_is_string(hi) ? "inf" : "%g", json_number_value(hi));
-        printf(")  starts at %g\n", json_number_value(json_object_get(g, "init")));
+        printf(")  starts at %g", json_number_value(json_object_get(g, "init")));
+        if (json_integer_value(json_object_get(g, "width")) > 1)
+            printf("  %lld numbers per head", (long long)json_integer_value(json_object_get(g, "width")));
+        putchar('\n');
     }
 }
 

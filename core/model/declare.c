@@ -26,7 +26,7 @@ static loci_status add_state(loci_node *n, const loci_slot *slot, uint32_t *inde
     struct state_slot *s = &n->states[n->n_states];
 
     if (n->n_states == LOCI_MAX_STATES)
-        return refuse(n, LOCI_E_UNSUPPORTED, "more than 16 state slots, at", slot->name);
+        return refuse(n, LOCI_E_UNSUPPORTED, "more than 64 state slots, at", slot->name);
     if (slot->ndim < 1 || slot->ndim > LOCI_MAX_DIM || slot->shape[0] != -1)
         return refuse(n, LOCI_E_PLUGIN, "the shape of a state must begin with -1, at", slot->name);
     if ((slot->flags & LOCI_SLOT_CACHE) && (slot->ndim < 2 || slot->shape[1] != -2))
@@ -82,14 +82,15 @@ loci_status loci_host_declare_gate(const loci_host *h, void *decl, const loci_ga
         return refuse(n, LOCI_E_UNSUPPORTED, "more than 8 gates, at", gate->name);
     if (!well_named(gate->name) || !(gate->lo < gate->hi) || !(gate->init >= gate->lo && gate->init <= gate->hi))
         return refuse(n, LOCI_E_PLUGIN, "a gate needs a name and lo <= init <= hi, at", gate->name);
-    if (LOCI_HAS(gate, loci_gate, width) && gate->width > 1)
-        return refuse(n, LOCI_E_UNSUPPORTED, "gates of one number per head only, at", gate->name);
+    if (LOCI_HAS(gate, loci_gate, width) && (gate->width < 0 || gate->width > LOCI_MAX_GATE_WIDTH))
+        return refuse(n, LOCI_E_PLUGIN, "a gate has 1 to 65536 numbers per head, unlike", gate->name);
     g->name = loci_strdup(gate->name);
     if (!g->name)
         return refuse(n, LOCI_E_NOMEM, "out of memory at", gate->name);
     g->lo = gate->lo;
     g->hi = gate->hi;
     g->init = gate->init;
+    g->width = LOCI_HAS(gate, loci_gate, width) && gate->width > 1 ? gate->width : 1;
     if (index)
         *index = n->n_gates;
     n->n_gates++;

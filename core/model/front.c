@@ -5,6 +5,7 @@
  *   p_s = x W_s',  c_s = conv_s(p_s),  a_s = silu(c_s)          for s in {q, k, v}
  *   q = l2(a_q),  k = l2(a_k),  v = a_v                         per head, x / sqrt(|x|^2 + 1e-12)
  *   gate = lo + (hi - lo) sigmoid(x W_g' + b_g),  or lo + softplus(...) when hi is infinite
+ *                                                               one number per head, or as many as the rule declared
  *   y_r = rule(q, k, v, gates)
  *   y = ( rms(y_r) o silu(x W_z') ) W_o'                        rms per head, with gain
  *
@@ -130,9 +131,10 @@ static loci_status declare_gates(loci_node *n, loci_error *err)
     for (uint32_t i = 0; i < n->n_gates; i++) {
         LOCI_TRY(gate_start(n, &n->gates[i], &start, err));
         snprintf(name, sizeof name, "front.gate.%s.weight", n->gates[i].name);
-        LOCI_TRY(weight(n, &f->gate_w[i], name, f->heads, f->dim, 0, LOCI_INIT_NORMAL, 0, f->init_std, err));
+        LOCI_TRY(weight(n, &f->gate_w[i], name, f->heads * n->gates[i].width, f->dim, 0, LOCI_INIT_NORMAL, 0,
+                        f->init_std, err));
         snprintf(name, sizeof name, "front.gate.%s.bias", n->gates[i].name);
-        LOCI_TRY(weight(n, &f->gate_b[i], name, f->heads, 0, LOCI_SLOT_NO_DECAY, LOCI_INIT_CONST,
+        LOCI_TRY(weight(n, &f->gate_b[i], name, f->heads * n->gates[i].width, 0, LOCI_SLOT_NO_DECAY, LOCI_INIT_CONST,
                         gate_inverse(&n->gates[i], start), 0, err));
     }
 out:
@@ -159,7 +161,7 @@ loci_status loci_front_declare(loci_node *n, loci_error *err)
             LOCI_TRY(weight(n, &f->conv[s], name, width, f->taps, LOCI_SLOT_NO_DECAY, LOCI_INIT_UNIFORM,
                             -1 / sqrt((double)f->taps), 1 / sqrt((double)f->taps), err));
             if (n->n_states == LOCI_MAX_STATES) {
-                status = loci_fail(err, LOCI_E_UNSUPPORTED, "%s: more than 16 states with its front end", n->path);
+                status = loci_fail(err, LOCI_E_UNSUPPORTED, "%s: more than 64 states with its front end", n->path);
                 goto out;
             }
             snprintf(name, sizeof name, "front.tail_%s", stream_names[s]);

@@ -18,6 +18,12 @@ static int64_t width(const struct loci_front *f, int stream)
     return f->heads * (stream == 2 ? f->dv : f->dk);
 }
 
+/* Of a token, for all heads. */
+static int64_t gate_numbers(const loci_node *n, uint32_t i)
+{
+    return n->front->heads * n->gates[i].width;
+}
+
 /* All pieces of a call over n tokens, in a fixed order. */
 static void carve(struct front_pieces *b, const loci_node *n, int64_t tokens, int32_t op, loci_cursor *c)
 {
@@ -37,8 +43,8 @@ static void carve(struct front_pieces *b, const loci_node *n, int64_t tokens, in
             b->stat[s] = loci_cut(c, t * (uint64_t)f->heads * size);
     }
     for (uint32_t i = 0; i < n->n_gates && op != LOCI_OP_READ; i++) {
-        b->gate_z[i] = loci_cut(c, t * (uint64_t)f->heads * size);
-        b->gate[i] = loci_cut(c, t * (uint64_t)f->heads * size);
+        b->gate_z[i] = loci_cut(c, t * (uint64_t)gate_numbers(n, i) * size);
+        b->gate[i] = loci_cut(c, t * (uint64_t)gate_numbers(n, i) * size);
     }
     if (op != LOCI_OP_WRITE) {
         uint64_t bytes = t * (uint64_t)(f->heads * f->dv) * size;
@@ -111,7 +117,9 @@ static void rule_tensors(struct rule_call *r, const loci_exec *x, const loci_nod
     t[2] = heads_view(&r->v, x, n, b->n[2], rows, seq, f->dv);
     t[3] = heads_view(&r->y, x, n, b->y, rows, seq, f->dv);
     for (uint32_t i = 0; i < n->n_gates; i++)
-        r->gates[i] = b->gate[i] ? loci_view4(&r->gate[i], x, n->shape.acc, b->gate[i], rows, seq, f->heads, -1) : NULL;
+        r->gates[i] = b->gate[i] ? loci_view4(&r->gate[i], x, n->shape.acc, b->gate[i], rows, seq, f->heads,
+                                              n->gates[i].width > 1 ? n->gates[i].width : -1)
+                                 : NULL;
 }
 
 static loci_status stream_forward(const loci_node *n, const loci_exec *x, const loci_io *io, const struct frame *fr,
@@ -148,13 +156,13 @@ static loci_status gate_forward(const loci_node *n, const loci_exec *x, const vo
     const struct loci_front *f = n->front;
     const struct gate *g = &n->gates[i];
     loci_dtype dt = n->shape.dtype;
-    int64_t count = tokens * f->heads;
+    int64_t numbers = gate_numbers(n, i), count = tokens * numbers;
     loci_view vz, vb, vg;
     bool open = isinf(g->hi);
 
-    loci_view4(&vb, x, dt, loci_ptr(&f->gate_b[i]->value.t), tokens, f->heads, -1, -1);
+    loci_view4(&vb, x, dt, loci_ptr(&f->gate_b[i]->value.t), tokens, numbers, -1, -1);
     vb.strides[0] = 0;
-    LOCI_TRY(n->cx->ops->map1(x, LOCI_MAP_COPY, loci_view4(&vz, x, dt, b->gate_z[i], tokens, f->heads, -1, -1), &vb.t, 1,
+    LOCI_TRY(n->cx->ops->map1(x, LOCI_MAP_COPY, loci_view4(&vz, x, dt, b->gate_z[i], tokens, numbers, -1, -1), &vb.t, 1,
                               0, err));
     LOCI_TRY(loci_linear(x, dt, b->gate_z[i], in, f->gate_w[i], tokens, 1, err));
     if (g->lo != 0)
@@ -288,14 +296,15 @@ static loci_status gate_back(const loci_node *n, const loci_exec *x, const loci_
     const struct loci_front *f = n->front;
     const struct gate *g = &n->gates[i];
     int64_t tokens = io->x->shape[0] * io->x->shape[1];
+    int64_t numbers = gate_numbers(n, i);
     loci_dtype dt = n->shape.dtype;
     bool open = isinf(g->hi);
     loci_view v;
 
     LOCI_TRY(loci_map2(x, dt, open ? LOCI_MAP_SOFTPLUS_BACK : LOCI_MAP_SIGMOID_BACK, d->gate_z[i], b->gate_z[i],
-                       d->gate[i], tokens * f->heads, open ? 1 : g->hi - g->lo, 0, err));
+                       d->gate[i], tokens * numbers, open ? 1 : g->hi - g->lo, 0, err));
     LOCI_TRY(n->cx->ops->sum_rows(x, &f->gate_b[i]->grad.t,
-                                  loci_view4(&v, x, dt, d->gate_z[i], tokens, f->heads, -1, -1), 1, err));
+                                  loci_view4(&v, x, dt, d->gate_z[i], tokens, numbers, -1, -1), 1, err));
     status = loci_linear_back(x, dt, io->dx ? loci_ptr(io->dx) : NULL, loci_ptr(io->x), f->gate_w[i], d->gate_z[i],
                               tokens, 1, err);
 out:
@@ -362,7 +371,7 @@ loci_status loci_front_backward(const loci_node *n, const loci_exec *x, const lo
         if (d.n[s])
             LOCI_TRY(loci_zero(x, d.n[s], (uint64_t)(tokens * width(f, s)) * size));
     for (uint32_t i = 0; i < n->n_gates && io->op != LOCI_OP_READ; i++)
-        LOCI_TRY(loci_zero(x, d.gate[i], (uint64_t)(tokens * f->heads) * size));
+        LOCI_TRY(loci_zero(x, d.gate[i], (uint64_t)(tokens * gate_numbers(n, i)) * size));
     rule.q = t[0];
     rule.k = t[1];
     rule.v = t[2];

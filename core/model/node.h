@@ -97,8 +97,9 @@ void loci_weights_free(loci_weights *w, loci_context *cx);
 /* ---- nodes ------------------------------------------------------------------------------------------------------ */
 
 #define LOCI_MAX_SLOTS 48
-#define LOCI_MAX_STATES 16
+#define LOCI_MAX_STATES 64
 #define LOCI_MAX_GATES 8
+#define LOCI_MAX_GATE_WIDTH 65536
 #define LOCI_MAX_CHILDREN 4
 #define LOCI_MAX_SUBS 8
 

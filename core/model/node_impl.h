@@ -29,6 +29,7 @@ struct sub {
 struct gate {
     char *name;
     double lo, hi, init;
+    int64_t width; /* numbers per token and head */
 };
 
 struct loci_node {

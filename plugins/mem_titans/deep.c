@@ -6,9 +6,9 @@
 
 /* ---- sizes ------------------------------------------------------------------------------------------------------ */
 
-static deep deep_of(const loci_module *m, const loci_exec *x, loci_dtype type, loci_error *err)
+static deep deep_of(const loci_module *m, const loci_exec *x, loci_dtype type, int32_t op, loci_error *err)
 {
-    deep d = {.m = m, .x = x, .err = err, .status = LOCI_OK, .type = type, .size = type.bits / 8, .R = 1};
+    deep d = {.m = m, .x = x, .err = err, .status = LOCI_OK, .type = type, .size = type.bits / 8, .R = 1, .op = op};
 
     d.chunk = m->mode == LOCI_SCAN_SEQUENTIAL ? 1 : m->chunk;
     d.seg = d.chunk < SEG_TOK ? d.chunk : SEG_TOK;
@@ -16,23 +16,17 @@ static deep deep_of(const loci_module *m, const loci_exec *x, loci_dtype type, l
     return d;
 }
 
-/* Tokens of a segment of runs of len tokens, at most. */
-static int64_t most(const deep *d, int32_t op, int64_t len)
+/* Cuts the states inside a stretch and then room for the longest segment of runs of len tokens; returns the bytes of
+ * both. Shorter segments lie where the longest does. */
+static uint64_t work_cut(deep *d, void *base, memory *trail, int64_t len)
 {
-    const int64_t n = op == LOCI_OP_READ ? SEG_TOK : d->seg;
+    const int64_t n = d->op == LOCI_OP_READ ? SEG_TOK : d->seg;
+    room w;
 
-    return n < len ? n : len;
-}
-
-/* Room for a segment, and for the states inside a stretch. */
-static uint64_t work_cut(const deep *d, void *base, room *w, memory *trail, int64_t n, int32_t op, int back)
-{
-    loci_cursor c = {base, 0};
-
-    room_cut(d, &c, w, n, op, back);
-    for (int64_t i = 1; i < stretch(d) && back && op != LOCI_OP_READ; i++)
-        trail[i] = memory_cut(d, &c);
-    return c.at;
+    d->work = (loci_cursor){base, 0};
+    for (int64_t i = 1; i < stretch(d) && d->back && d->op != LOCI_OP_READ; i++)
+        trail[i] = memory_cut(d, &d->work);
+    return room_cut(d, &w, n < len ? n : len);
 }
 
 static uint64_t memory_bytes(const deep *d)
@@ -46,26 +40,22 @@ static uint64_t memory_bytes(const deep *d)
 loci_status deep_plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
 {
     const int save = (shape->flags & LOCI_X_SAVE) != 0;
-    deep d = deep_of(m, NULL, shape->acc, err);
-    const int64_t n = most(&d, op, shape->seq);
+    deep d = deep_of(m, NULL, shape->acc, op, err);
     memory trail[STRETCH_MOST];
-    uint64_t scratch = 0, one;
-    double total;
-    room w;
+    uint64_t most = 0, one;
 
-    for (int back = 0; back <= save; back++) {
-        one = work_cut(&d, NULL, &w, trail, n, op, back);
-        scratch = one > scratch ? one : scratch;
+    for (d.back = 0; d.back <= save; d.back++) {
+        one = work_cut(&d, NULL, trail, shape->seq);
+        most = one > most ? one : most;
     }
-    total = ((double)scratch + (double)memory_bytes(&d) * (double)(shape->seq + 2)) * (double)shape->rows *
-            (double)(shape->runs + 1);
-    if (total > 0x1p62)
+    if (((double)most + (double)memory_bytes(&d) * (double)(shape->seq + 2)) * (double)shape->rows *
+            (double)(shape->runs + 1) > 0x1p62)
         return fail(err, LOCI_E_ARG,
                     "%lld rows of %lld tokens, %lld heads of a memory of depth %d do not fit into memory: make them fewer",
                     (long long)shape->rows, (long long)shape->seq, (long long)m->H, (int)m->L);
     d.R = shape->runs < shape->rows ? shape->runs : shape->rows;
-    for (int back = 0; back <= save; back++) {
-        one = work_cut(&d, NULL, &w, trail, n, op, back);
+    for (d.back = 0; d.back <= save; d.back++) {
+        one = work_cut(&d, NULL, trail, shape->seq);
         need->scratch = one > need->scratch ? one : need->scratch;
     }
     d.R = 1;
@@ -117,8 +107,9 @@ static void gate_view(const deep *d, loci_view *v, const loci_tensor *t, int64_t
         v->strides[i] = t->strides[i];
 }
 
-static void tokens_of(const deep *d, tokens *t, const loci_rule_io *r, const loci_run *run, span s, int back)
+static void tokens_of(const deep *d, tokens *t, const loci_rule_io *r, const loci_run *run, span s)
 {
+    const int back = d->back;
     const int write = r->op != LOCI_OP_READ, read = r->op != LOCI_OP_WRITE;
     const int64_t row = run->row, at = run->begin + s.from, n = s.n;
     const loci_module *m = d->m;
@@ -150,35 +141,37 @@ static void tokens_of(const deep *d, tokens *t, const loci_rule_io *r, const loc
 /* ---- one band --------------------------------------------------------------------------------------------------- */
 
 /* READ: in pieces of at most SEG_TOK tokens, which do not depend on one another. */
-static void read_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, room *w, int back)
+static void read_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run)
 {
     const memory in = states(d, s->state_in, run->state);
-    memory to;
+    memory to = {0};
     tokens t;
+    room w;
 
-    if (back || (s->state_out && s->n_state)) {
-        to = states(d, back ? s->state_grad : s->state_out, run->state);
-        if (!back)
-            memory_copy(d, &to, &in);
-    }
+    if (d->back || s->state_out)
+        to = states(d, d->back ? s->state_grad : s->state_out, run->state);
+    if (!d->back)
+        memory_copy(d, &to, &in);
     for (int64_t from = 0; from < run->len; from += SEG_TOK) {
         const span piece = {from, run->len - from < SEG_TOK ? run->len - from : SEG_TOK, 0};
 
-        tokens_of(d, &t, r, run, piece, back);
-        if (back)
-            plain_read_back(d, w, &in, &to, &t);
+        room_cut(d, &w, piece.n);
+        tokens_of(d, &t, r, run, piece);
+        if (d->back)
+            plain_read_back(d, &w, &in, &to, &t);
         else
-            plain_read(d, w, &in, &t);
+            plain_read(d, &w, &in, &t);
     }
 }
 
-static void forward_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, room *w,
+static void forward_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run,
                          loci_cursor *saved)
 {
     const int64_t phase = run->pos % d->chunk, n = span_count(d, phase, run->len), k = stretch(d);
     const memory in = states(d, s->state_in, run->state), now = states(d, s->state_out, run->state);
     const int frozen = d->m->mode == LOCI_SCAN_FROZEN;
     tokens t;
+    room w;
 
     memory_copy(d, &now, &in);
     for (int64_t i = 0; i < n; i++) {
@@ -191,21 +184,23 @@ static void forward_band(deep *d, const loci_slots *s, const loci_rule_io *r, co
 
             memory_copy(d, &keep, &now);
         }
-        tokens_of(d, &t, r, run, seg, 0);
-        tables_forward(d, w, &t.g, seg.n);
-        chunk_errors(d, w, frozen ? now.C : now.W, &t);
+        room_cut(d, &w, seg.n);
+        tokens_of(d, &t, r, run, seg);
+        tables_forward(d, &w, &t.g, seg.n);
+        chunk_errors(d, &w, frozen ? now.C : now.W, &t);
         if (t.y.at)
-            chunk_read(d, w, &now, &t);
-        chunk_write(d, w, &now, &now, &t);
+            chunk_read(d, &w, &now, &t);
+        chunk_write(d, &w, &now, &now, &t);
     }
 }
 
 /* The states before segments of one stretch, `first` first, at trail[0] and on; and the memory their errors are of. */
-static void replay(deep *d, const loci_rule_io *r, const loci_run *run, room *w, const memory *in, memory *trail,
-                   int64_t first, int64_t end, const mat **C)
+static void replay(deep *d, const loci_rule_io *r, const loci_run *run, const memory *in, memory *trail, int64_t first,
+                   int64_t end, const mat **C)
 {
     const int64_t phase = run->pos % d->chunk;
     tokens t;
+    room w;
 
     for (int64_t i = first; i < end; i++) {
         const span seg = span_at(d, phase, run->len, i);
@@ -215,15 +210,16 @@ static void replay(deep *d, const loci_rule_io *r, const loci_run *run, room *w,
         C[i - first] = d->m->mode != LOCI_SCAN_FROZEN || seg.begins ? at->W : i == 0 ? in->C : at->C;
         if (i + 1 == end)
             break;
-        tokens_of(d, &t, r, run, seg, 0);
-        tables_forward(d, w, &t.g, seg.n);
-        chunk_errors(d, w, C[i - first], &t);
-        chunk_write(d, w, at, &trail[i + 1 - first], &t);
+        room_cut(d, &w, seg.n);
+        tokens_of(d, &t, r, run, seg);
+        tables_forward(d, &w, &t.g, seg.n);
+        chunk_errors(d, &w, C[i - first], &t);
+        chunk_write(d, &w, at, &trail[i + 1 - first], &t);
     }
 }
 
 /* kept: the band's first kept state, if it has any. */
-static void backward_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, room *w,
+static void backward_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run,
                           memory *trail, loci_cursor kept_at)
 {
     const int64_t phase = run->pos % d->chunk, n = span_count(d, phase, run->len), k = stretch(d);
@@ -233,6 +229,7 @@ static void backward_band(deep *d, const loci_slots *s, const loci_rule_io *r, c
     memory grad = states(d, s->state_grad, run->state);
     const mat *C[STRETCH_MOST];
     tokens t;
+    room w;
 
     for (int l = 1; l <= d->m->L && !frozen; l++)
         grad.C[l] = grad.W[l];
@@ -241,12 +238,13 @@ static void backward_band(deep *d, const loci_slots *s, const loci_rule_io *r, c
         loci_cursor from = {kept_at.base, kept_at.at + (uint64_t)(first / k - 1) * bytes};
 
         trail[0] = first ? memory_cut(d, &from) : in;
-        replay(d, r, run, w, &in, trail, first, end, C);
+        replay(d, r, run, &in, trail, first, end, C);
         for (int64_t i = end - 1; i >= first; i--) {
             const span seg = span_at(d, phase, run->len, i);
 
-            tokens_of(d, &t, r, run, seg, 1);
-            chunk_back(d, w, &trail[i - first], C[i - first], &grad, &t);
+            room_cut(d, &w, seg.n);
+            tokens_of(d, &t, r, run, seg);
+            chunk_back(d, &w, &trail[i - first], C[i - first], &grad, &t);
             for (int l = 1; l <= d->m->L && frozen && seg.begins; l++) {
                 mat_map(d, LOCI_MAP_COPY, grad.W[l], grad.C[l], 1, 1);
                 mat_fill(d, grad.C[l], 0);
@@ -260,18 +258,18 @@ static void backward_band(deep *d, const loci_slots *s, const loci_rule_io *r, c
 static loci_status call(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_rule_io *r, int back,
                         loci_error *err)
 {
-    deep d = deep_of(m, x, s->state_in[m->W[1]].dtype, err);
+    deep d = deep_of(m, x, s->state_in[m->W[1]].dtype, r->op, err);
     const int save = back || (x->flags & LOCI_X_SAVE);
     loci_cursor saved = {save ? x->saved : NULL, 0};
     memory trail[STRETCH_MOST];
-    room w;
 
+    d.back = back;
     for (uint32_t i = 0; i < r->batch->n_runs && d.status == LOCI_OK; i += (uint32_t)d.R) {
         const loci_run *run = &r->batch->runs[i];
         uint64_t scratch, states_kept = 0;
 
         d.R = band(&d, r->batch, i);
-        scratch = work_cut(&d, x->scratch, &w, trail, most(&d, r->op, run->len), r->op, back);
+        scratch = work_cut(&d, x->scratch, trail, run->len);
         if (save && r->op != LOCI_OP_READ)
             states_kept = memory_bytes(&d) * (uint64_t)kept(&d, run->pos % d.chunk, run->len);
         if (scratch > x->scratch_bytes || saved.at + states_kept > (save ? x->saved_bytes : 0))
@@ -279,12 +277,12 @@ static loci_status call(loci_module *m, const loci_exec *x, const loci_slots *s,
                         (unsigned long long)x->scratch_bytes, (unsigned long long)x->saved_bytes,
                         (unsigned long long)scratch, (unsigned long long)(saved.at + states_kept));
         if (r->op == LOCI_OP_READ) {
-            read_band(&d, s, r, run, &w, back);
+            read_band(&d, s, r, run);
         } else if (back) {
-            backward_band(&d, s, r, run, &w, trail, saved);
+            backward_band(&d, s, r, run, trail, saved);
             saved.at += states_kept;
         } else {
-            forward_band(&d, s, r, run, &w, &saved);
+            forward_band(&d, s, r, run, &saved);
         }
     }
     return d.status;

@@ -48,6 +48,9 @@ typedef struct deep {
     int64_t size;             /* of an element */
     int64_t chunk, seg, nsub; /* nsub segments make a chunk */
     int64_t R;                /* runs of the band */
+    int32_t op;
+    int back;
+    loci_cursor work; /* where the room of a segment begins */
 } deep;
 
 /* The network and its momentum; layer l at index l. */
@@ -115,15 +118,16 @@ mat table_at(const deep *d, table t, int l, int64_t from, int64_t rows, int64_t 
 
 /* ---- deep_chunk.c, deep_back.c: a segment ---- */
 
-void room_cut(const deep *d, loci_cursor *c, room *w, int64_t n, int32_t op, int back);
+/* Room for n tokens of the call's op, at d->work; returns where it ends. */
+uint64_t room_cut(const deep *d, room *w, int64_t n);
 /* z, h, a, b of the tokens' errors at the memory C. */
 void chunk_errors(deep *d, const room *w, const mat *C, tokens *t);
 /* What the tokens read of the memory as it changes; y.at NULL: all but the last layer's product. */
-void chunk_read(deep *d, room *w, const memory *at, tokens *t);
+void chunk_read(deep *d, const room *w, const memory *at, tokens *t);
 /* The memory after the segment; to may be at. */
 void chunk_write(deep *d, const room *w, const memory *at, const memory *to, tokens *t);
 /* W, S of grad: of the memory after the segment, become those before it; C of grad is added to. */
-void chunk_back(deep *d, room *w, const memory *at, const mat *C, const memory *grad, tokens *t);
+void chunk_back(deep *d, const room *w, const memory *at, const mat *C, const memory *grad, tokens *t);
 /* READ: the network as it stands, and its adjoint. */
 void plain_read(deep *d, const room *w, const memory *at, tokens *t);
 void plain_read_back(deep *d, const room *w, const memory *at, const memory *grad, tokens *t);

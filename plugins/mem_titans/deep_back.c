@@ -132,7 +132,7 @@ static void errors_back(deep *d, const room *w, const mat *C, const mat *dC, tok
     mat_map(d, LOCI_MAP_COPY, t->dk, w->dh[0], 1, 1);
 }
 
-void chunk_back(deep *d, room *w, const memory *at, const mat *C, const memory *grad, tokens *t)
+void chunk_back(deep *d, const room *w, const memory *at, const mat *C, const memory *grad, tokens *t)
 {
     const loci_module *m = d->m;
     const int64_t n = t->n;

@@ -14,10 +14,11 @@ static int64_t widest(const loci_module *m)
     return most;
 }
 
-void room_cut(const deep *d, loci_cursor *c, room *w, int64_t n, int32_t op, int back)
+uint64_t room_cut(const deep *d, room *w, int64_t n)
 {
     const loci_module *m = d->m;
-    const int write = op != LOCI_OP_READ, read = op != LOCI_OP_WRITE;
+    const int write = d->op != LOCI_OP_READ, read = d->op != LOCI_OP_WRITE, back = d->back;
+    loci_cursor at = d->work, *c = &at;
 
     *w = (room){0};
     for (int l = 1; l <= m->L; l++) {
@@ -50,15 +51,15 @@ void room_cut(const deep *d, loci_cursor *c, room *w, int64_t n, int32_t op, int
         w->D = mat_cut(d, c, n, widest(m));
         w->dx = mat_cut(d, c, n, widest(m));
     }
-    if (!write)
-        return;
-    tables_cut(d, c, w, n, back);
-    if (back) {
+    if (write)
+        tables_cut(d, c, w, n, back);
+    if (write && back) {
         w->nn = mat_cut(d, c, n, n);
         w->mm = mat_cut(d, c, n, n);
         w->sums = mat_cut(d, c, widest(m), 1);
         w->one = mat_cut(d, c, 1, 1);
     }
+    return at.at;
 }
 
 void chunk_errors(deep *d, const room *w, const mat *C, tokens *t)
@@ -95,7 +96,7 @@ static void layer_read(deep *d, const room *w, const memory *at, int l, mat x, m
     mat_times(d, LOCI_GEMM_LOWER, -1, w->R[l], w->B[l], 1, z);
 }
 
-void chunk_read(deep *d, room *w, const memory *at, tokens *t)
+void chunk_read(deep *d, const room *w, const memory *at, tokens *t)
 {
     const loci_module *m = d->m;
     const int64_t n = t->n, o = m->read_order == LOCI_SCAN_AFTER_WRITE;

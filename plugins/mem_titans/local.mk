@@ -9,10 +9,12 @@ plugin_LTLIBRARIES += %D%/mem_titans.la
 %C%_mem_titans_la_LIBADD = -lm
 EXTRA_DIST += %D%/README.md
 
-check_PROGRAMS += %D%/test_titans %D%/test_titans_cases %D%/test_deep
+check_PROGRAMS += %D%/test_titans %D%/test_titans_cases %D%/test_deep %D%/test_deep_more
 %C%_test_titans_SOURCES = %D%/test_titans.c $(mem_titans_sources) $(suite_parts)
 %C%_test_titans_LDADD = libloci.la $(CUNIT_LIBS) -lm
 %C%_test_titans_cases_SOURCES = %D%/test_titans_cases.c $(mem_titans_sources) $(rule_parts)
 %C%_test_titans_cases_LDADD = libloci.la $(CUNIT_LIBS) -lm
 %C%_test_deep_SOURCES = %D%/test_deep.c %D%/deep_formula.h $(mem_titans_sources) $(suite_parts)
 %C%_test_deep_LDADD = libloci.la $(CUNIT_LIBS) -lm
+%C%_test_deep_more_SOURCES = %D%/test_deep_more.c %D%/deep_formula.h $(mem_titans_sources) $(suite_parts)
+%C%_test_deep_more_LDADD = libloci.la $(CUNIT_LIBS) -lm

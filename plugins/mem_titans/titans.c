@@ -30,8 +30,9 @@ KEY(mode, LOCI_KEY_ENUM, "auto", "auto|exact|frozen|sequential", 0, 0,
 KEY(chunk, LOCI_KEY_INT, "0", NULL, 0, 65536, "Tokens of a chunk in modes exact and frozen; 0: 16.");
 KEY(momentum, LOCI_KEY_BOOL, "yes", NULL, 0, 0, "Keep a momentum S of past surprise, with gate eta.");
 KEY(forget, LOCI_KEY_BOOL, "yes", NULL, 0, 0, "Let the memory decay, with gate alpha.");
-KEY(theta_max, LOCI_KEY_REAL, "1", NULL, 1e-6, 4,
-    "Largest step; unit keys are stable for theta < (1 + eta)(2 - alpha).");
+KEY(theta_max, LOCI_KEY_REAL, "0", NULL, 0, 4,
+    "Largest step; 0: 1 for depth 1, where unit keys are stable for theta < (1 + eta)(2 - alpha), for more the smaller of "
+    "0.1 and 1 / chunk.");
 KEY(loss_scale, LOCI_KEY_REAL, "1", NULL, 1e-6, 1e6, "c: 1 for half the squared error, 2 for the squared error.");
 KEY(read_order, LOCI_KEY_ENUM, "after_write", "after_write|before_write", 0, 0, "Which memory a token reads.");
 KEY(init_state, LOCI_KEY_ENUM, "auto", "auto|zero|learned", 0, 0,
@@ -149,6 +150,8 @@ static loci_status create(const loci_host *host, const loci_config *c, const loc
     m->momentum = c->get_int(c->ctx, "momentum") != 0;
     m->forget = c->get_int(c->ctx, "forget") != 0;
     m->theta_max = c->get_real(c->ctx, "theta_max");
+    if (m->theta_max <= 0)
+        m->theta_max = !m->deep ? 1 : m->chunk > 10 && !is(c, "mode", "sequential") ? 1.0 / m->chunk : 0.1;
     m->loss_scale = c->get_real(c->ctx, "loss_scale");
     m->read_order = is(c, "read_order", "before_write") ? LOCI_SCAN_BEFORE_WRITE : LOCI_SCAN_AFTER_WRITE;
     name_slots(m);

@@ -26,11 +26,11 @@ typedef struct head {
 typedef void formula_fn(const head *, const void *how);
 
 /* Tests that do not fit every rule. */
-enum { NOT_CHUNKED, NOT_FORGETTING, NOT_MOMENTUM, NOT_STORING, NOT_REPLACING, NOT_DIVERGING, NOT_FITTING };
+enum { NOT_CHUNKED, NOT_FORGETTING, NOT_MOMENTUM, NOT_STORING, NOT_REPLACING, NOT_DIVERGING, NOT_STEADY, NOT_FITTING };
 
 typedef struct subject {
     const char *name, *id;
-    const char *keys[16]; /* pairs, NULL                                                                   */
+    const char *keys[24]; /* pairs, NULL                                                                   */
     formula_fn *formula;  /* what it is held against; how is handed on                                     */
     const void *how;
     const loci_class *oracle; /* or this class with these keys                                                 */
