@@ -153,18 +153,21 @@ const char *cli_time(char *out, double s)
 void cli_show_progress(void *arg, const loci_progress *p)
 {
     struct cli_progress *c = arg;
-    char eta[32], valid[32] = "";
+    char eta[32], valid[64] = "";
     bool eval = !strcmp(p->event, "eval"), last = p->step == p->steps;
     double now = loci_seconds();
 
     if (isfinite(p->valid_loss))
         snprintf(valid, sizeof valid, "  valid %.4f", p->valid_loss);
+    if (isfinite(p->accuracy))
+        snprintf(valid, sizeof valid, "  valid %.4f  accuracy %.4f", p->valid_loss, p->accuracy);
     if (c->json) {
         if (!strcmp(p->event, "save"))
             return;
-        json_t *line = json_pack("{s:s, s:I, s:o, s:o, s:o, s:o}", "event", p->event, "step", (json_int_t)p->step,
-                                 "loss_nats", cli_real(p->loss), "valid_loss_nats", cli_real(p->valid_loss), "lr",
-                                 cli_real(p->lr), "tokens_per_s", cli_real(p->tokens_per_s));
+        json_t *line = json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "event", p->event, "step", (json_int_t)p->step,
+                                 "loss_nats", cli_real(p->loss), "valid_loss_nats", cli_real(p->valid_loss), "accuracy",
+                                 cli_real(p->accuracy), "lr", cli_real(p->lr), "tokens_per_s",
+                                 cli_real(p->tokens_per_s));
         if (line)
             json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(17));
         json_decref(line);

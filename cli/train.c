@@ -33,6 +33,7 @@ static void show(void *arg, const loci_training_progress *p)
                           .steps = p->steps,
                           .loss = p->loss_nats,
                           .valid_loss = p->valid_loss_nats,
+                          .accuracy = p->accuracy,
                           .lr = p->lr,
                           .grad_norm = p->grad_norm,
                           .tokens_per_s = p->tokens_per_s,
@@ -56,7 +57,7 @@ static loci_status run(const struct options *o, loci_error *err)
                                  .save = &cli_save,
                                  .progress = show,
                                  .arg = &shown};
-    char *dir = NULL, *base = NULL, bytes[2][32];
+    char *dir = NULL, *base = NULL, bytes[2][32], more[48];
 
     if (o->n_words > 1)
         return loci_fail(err, LOCI_E_ARG, "train takes one config, and %zu were given: lay them over each other with -c",
@@ -80,9 +81,10 @@ static loci_status run(const struct options *o, loci_error *err)
     if (status != LOCI_OK && status != LOCI_E_STOPPED)
         goto out;
     if (o->json) {
-        json_t *end = json_pack("{s:s, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:s, s:s, s:b}", "event", "end", "step",
+        json_t *end = json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:s, s:s, s:b}", "event", "end", "step",
                                 (json_int_t)r.step, "loss_nats", cli_real(r.loss_nats), "valid_loss_nats",
-                                cli_real(r.valid_loss_nats), "tokens_per_s", cli_real(r.tokens_per_s), "parameters",
+                                cli_real(r.valid_loss_nats), "accuracy", cli_real(r.accuracy), "tokens_per_s",
+                                cli_real(r.tokens_per_s), "parameters",
                                 (json_int_t)r.parameters, "state_bytes", (json_int_t)r.state_bytes, "peak_bytes",
                                 (json_int_t)r.peak_bytes, "checkpoint", r.checkpoint, "run", dir, "causal", r.causal);
         if (end)
@@ -90,9 +92,13 @@ static loci_status run(const struct options *o, loci_error *err)
         json_decref(end);
         putchar('\n');
     } else if (status == LOCI_OK) {
-        printf("step %lld  loss %.4f  valid %.4f nats (%.4f bits a byte)  %.0f tokens/s\n"
+        if (isfinite(r.accuracy))
+            snprintf(more, sizeof more, "accuracy %.4f", r.accuracy);
+        else
+            snprintf(more, sizeof more, "(%.4f bits a byte)", r.valid_loss_nats / log(2));
+        printf("step %lld  loss %.4f  valid %.4f nats %s  %.0f tokens/s\n"
                "%llu parameters, state of a stream %s, peak memory %s\ncheckpoint %s\n",
-               (long long)r.step, r.loss_nats, r.valid_loss_nats, r.valid_loss_nats / log(2), r.tokens_per_s,
+               (long long)r.step, r.loss_nats, r.valid_loss_nats, more, r.tokens_per_s,
                (unsigned long long)r.parameters, cli_bytes(bytes[0], r.state_bytes), cli_bytes(bytes[1], r.peak_bytes),
                r.checkpoint);
         if (!r.causal)
@@ -108,7 +114,7 @@ out:
 
 const struct verb verb_train = {
     "train", "[CONFIG]", "train one model from one config",
-    "Train the model that the config describes, on the text that data.train names, into the folder run.dir "
+    "Train the model that the config describes, on the text that data.train names or on a synthetic task, into the folder run.dir "
     "(default runs/NAME).\v"
     "Ctrl-C finishes the step, saves and leaves with exit code 9; --resume goes on from there and ends with the same bits "
     "as a run that was never stopped. SIGUSR1 saves and goes on.\n\n"

@@ -50,10 +50,8 @@ static loci_status fit_data(loci_engine *e, loci_error *err)
 
     if (e->data)
         return LOCI_OK;
-    if (e->model->vocab < 256)
-        return loci_fail(err, LOCI_E_CONFIG, "model.vocab = %lld, and text needs 256: one token a byte",
-                         (long long)e->model->vocab);
     LOCI_TRY(loci_data_open(&e->data, e->conf, setting(e, "data", "seq_tok"), err));
+    LOCI_TRY(loci_data_fits(e->data, e->model->vocab, e->conf, err));
     e->at.train_hash = e->data->train_hash;
     e->at.valid_hash = e->data->valid_hash;
     e->tokens = loci_alloc(n * sizeof *e->tokens);
@@ -187,7 +185,7 @@ static loci_status learn_own(loci_engine *e, int64_t *count, double *loss, loci_
     int64_t rows = setting(e, "train", "batch"), seq = setting(e, "data", "seq_tok");
     int64_t accumulate = setting(e, "train", "accumulate");
 
-    *count = rows * seq * accumulate;
+    *count = rows * e->data->labels * accumulate;
     for (int64_t a = 0; a < accumulate; a++) {
         uint64_t micro = (uint64_t)(e->at.step * accumulate + a);
         loci_data_batch(e->data, (uint64_t)setting(e, "run", "seed"), micro, rows, seq, e->tokens, e->targets, e->runs);
@@ -241,10 +239,14 @@ loci_status loci_engine_evaluate(loci_engine *e, const loci_examples *x, loci_me
             loci_pass_forward(e->given.judge, x->tokens, x->targets, NULL, 0, 0, 0, 0, &sum, &m.tokens, NULL, err));
         m.loss_nats = sum / (double)m.tokens;
     } else {
+        loci_evaluation own;
         LOCI_TRY(fit_own(e, false, err));
-        LOCI_TRY(loci_evaluate(&m.loss_nats, &m.tokens, e->data, e->own.judge, setting(e, "train", "eval_tokens"), NULL,
+        LOCI_TRY(loci_evaluate(&own, e->data, e->own.judge,
+                               loci_evaluation_windows(e->data, e->conf, setting(e, "data", "seq_tok")), false, NULL,
                                err));
-        e->at.valid_loss = m.loss_nats;
+        m.loss_nats = e->at.valid_loss = own.loss;
+        m.accuracy = e->at.accuracy = own.accuracy;
+        m.tokens = own.tokens;
     }
     LOCI_API_GIVE(out, &m);
 out:

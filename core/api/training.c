@@ -24,7 +24,7 @@ static void pass_on(void *arg, const loci_progress *p)
                                   .grad_norm = p->grad_norm,
                                   .tokens_per_s = p->tokens_per_s,
                                   .eta_s = p->eta_s,
-                                  .accuracy = NAN};
+                                  .accuracy = p->accuracy};
 
     l->fn(l->arg, &out);
 }
@@ -68,7 +68,7 @@ loci_status loci_training_run(loci_training_result *out, const loci_settings *s,
     given.parameters = r.parameters;
     given.state_bytes = r.state_bytes;
     given.peak_bytes = r.peak_bytes;
-    given.accuracy = NAN;
+    given.accuracy = r.accuracy;
     given.causal = r.causal;
     snprintf(given.checkpoint, sizeof given.checkpoint, "%s", r.checkpoint);
     LOCI_API_GIVE(out, &given);

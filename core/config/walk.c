@@ -77,13 +77,26 @@ static bool chosen(const loci_conf *c, const char *section)
     return false;
 }
 
+/* Sections of tasks that no config chooses would only fill the page. */
+static bool idle_task(const loci_conf *c, const char *section)
+{
+    if (strncmp(section, "task.", 5) != 0)
+        return false;
+    for (const loci__item *it = c->items; it < c->items + c->n_items; it++)
+        if (strcmp(it->at.section, "data") == 0 && loci__item_counts(it) && strcmp(it->key, "task") == 0 &&
+            strcmp(it->raw, section + 5) == 0)
+            return false;
+    return true;
+}
+
 static uint32_t collect_sections(walk *w)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; !w->arm && i < w->c->n_specs; i++) {
         const loci__spec *spec = &w->c->specs[i];
-        if (strcmp(spec->section, "plugin.ID") != 0 && (spec->core || chosen(w->c, spec->section)))
+        if (strcmp(spec->section, "plugin.ID") != 0 && !idle_task(w->c, spec->section) &&
+            (spec->core || chosen(w->c, spec->section)))
             w->sections[n++] = spec->section;
     }
     for (uint32_t i = 0; i < w->c->n_items; i++)

@@ -88,6 +88,9 @@ loci_status loci_pass_forward(loci_pass *p, const int32_t *tokens, const int32_t
 loci_status loci_pass_backward(loci_pass *p, loci_error *err);
 /* The logits [rows * width, vocab] of the last forward without targets, in the model's dtype. */
 const void *loci_pass_logits(const loci_pass *p);
+/* answers [rows * seq]: the most probable token (the first of equals) where the last forward had a target, -1 elsewhere.
+ * Not with SAVE, whose logits have become gradients. */
+loci_status loci_pass_answers(const loci_pass *p, int32_t *answers, loci_error *err);
 /* Make what the last forward left the state that the next one starts from (SAVE only; else it is so already). */
 loci_status loci_pass_carry(loci_pass *p, loci_error *err);
 /* Every state tensor of state_in by name. */

@@ -68,7 +68,7 @@ loci_status loci_checkpoint_facts(loci_saved *out, const char *folder, loci_erro
     loci_status status = LOCI_OK;
     char *path = loci_format("%s/run.json", folder), *text = NULL;
     const char *train_hash = "", *valid_hash = "", *name;
-    json_t *root = NULL, *loss = NULL, *valid = NULL;
+    json_t *root = NULL, *loss = NULL, *valid = NULL, *accuracy = NULL;
     json_error_t je;
     json_int_t step = 0, tokens = 0;
     size_t n = 0;
@@ -83,8 +83,9 @@ loci_status loci_checkpoint_facts(loci_saved *out, const char *folder, loci_erro
         status = loci_fail(err, LOCI_E_CHECKPOINT, "%s:%d: not JSON: %s", path, je.line, je.text);
         goto out;
     }
-    if (json_unpack_ex(root, &je, 0, "{s:i, s:I, s:I, s:F, s:o, s:o, s:{s:s, s:s}}", "format", &format, "step", &step,
-                       "tokens", &tokens, "train_seconds", &out->train_seconds, "loss_nats", &loss, "valid_loss_nats", &valid, "data",
+    if (json_unpack_ex(root, &je, 0, "{s:i, s:I, s:I, s:F, s:o, s:o, s?o, s:{s:s, s:s}}", "format", &format, "step", &step,
+                       "tokens", &tokens, "train_seconds", &out->train_seconds, "loss_nats", &loss, "valid_loss_nats", &valid,
+                       "accuracy", &accuracy, "data",
                        "train_xxh64", &train_hash, "valid_xxh64", &valid_hash)) {
         status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: %s", path, je.text);
         goto out;
@@ -102,6 +103,7 @@ loci_status loci_checkpoint_facts(loci_saved *out, const char *folder, loci_erro
     out->tokens = tokens;
     out->loss = json_is_number(loss) ? json_number_value(loss) : NAN;
     out->valid_loss = json_is_number(valid) ? json_number_value(valid) : NAN;
+    out->accuracy = json_is_number(accuracy) ? json_number_value(accuracy) : NAN;
     out->train_hash = strtoull(train_hash, NULL, 16);
     out->valid_hash = strtoull(valid_hash, NULL, 16);
 out:
