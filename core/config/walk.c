@@ -77,16 +77,23 @@ static bool chosen(const loci_conf *c, const char *section)
     return false;
 }
 
-/* Sections of tasks that no config chooses would only fill the page. */
+/* Does the config say section.key = value anywhere, in an arm for example? */
+static bool said(const loci_conf *c, const char *section, const char *key, const char *value)
+{
+    for (const loci__item *it = c->items; it < c->items + c->n_items; it++)
+        if (strcmp(it->at.section, section) == 0 && loci__item_counts(it) && strcmp(it->key, key) == 0 &&
+            strcmp(it->raw, value) == 0)
+            return true;
+    return false;
+}
+
+/* Sections of tasks that nothing chooses would only fill the page. What is written and what is default count alike, so
+ * that a dump of a dump is the dump. */
 static bool idle_task(const loci_conf *c, const char *section)
 {
-    if (strncmp(section, "task.", 5) != 0)
-        return false;
-    for (const loci__item *it = c->items; it < c->items + c->n_items; it++)
-        if (strcmp(it->at.section, "data") == 0 && loci__item_counts(it) && strcmp(it->key, "task") == 0 &&
-            strcmp(it->raw, section + 5) == 0)
-            return false;
-    return true;
+    return strncmp(section, "task.", 5) == 0 &&
+           !(said(c, "data", "source", "task") && (said(c, "data", "task", section + 5) ||
+                                                   strcmp(loci_conf_str(c, -1, "data", "task"), section + 5) == 0));
 }
 
 static uint32_t collect_sections(walk *w)

@@ -128,9 +128,8 @@ static loci_status start_or_resume(struct run *r, loci_error *err)
     if (r->folder.existed && loci_checkpoint_latest(latest, sizeof latest, r->how->dir, &none) == LOCI_OK) {
         LOCI_TRY(loci_checkpoint_read(&saved, latest, r->model, r->data->carry ? r->train : NULL, true, err));
         if (saved.train_hash != r->data->train_hash || saved.valid_hash != r->data->valid_hash) {
-            status = loci_fail(err, LOCI_E_DATA, "%s was trained on other data than [data] gives now: give the same files "
-                                                 "(or the version of loci that made the tasks), or start a new run with "
-                                                 "train.init",
+            status = loci_fail(err, LOCI_E_DATA, "%s was trained on other data than [data] gives now: name the same files in data.train and "
+                               "data.valid (a task: the version of loci that made it), or start a new run with train.init",
                                latest);
             goto out;
         }

@@ -147,7 +147,7 @@ streams_weights_and_errors_from_python() {
 	for _ in range(19): last = e.step()["loss_nats"]
 	assert last < first - 0.3, (first, last)
 	same(e.facts()["step"], 20)
-	same(e.get("memory.titans.mode"), "exact")
+	same(e.get("memory.titans.mode"), "auto")
 
 	# A step on rows of ours, and what an evaluation says before and after it.
 	rows = [list(b"the old king sees"), list(b"the green bird is")]
