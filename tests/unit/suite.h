@@ -19,6 +19,7 @@
 #define LOCI_TESTS_SUITE_H
 
 #include "core/tensor/file.h"
+#include <unistd.h>
 #include "tests/unit/trial.h"
 
 /* The program's list; NULL behind its end. */
