@@ -19,8 +19,8 @@
 #define LOCI_TESTS_SUITE_H
 
 #include "core/tensor/file.h"
-#include <unistd.h>
 #include "tests/unit/trial.h"
+#include <unistd.h>
 
 /* The program's list; NULL behind its end. */
 static const subject *suite_at(size_t i);
