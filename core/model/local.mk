@@ -10,3 +10,7 @@ check_PROGRAMS += tests/unit/test_promises
 tests_unit_test_promises_SOURCES = tests/unit/test_promises.c tests/unit/layer.h tests/ck.h
 tests_unit_test_promises_LDADD = libloci.la $(CUNIT_LIBS) -lm
 EXTRA_tests_unit_test_promises_DEPENDENCIES = $(test_plugins)
+
+check_PROGRAMS += tests/unit/test_gates
+tests_unit_test_gates_SOURCES = tests/unit/test_gates.c tests/unit/layer.h tests/unit/layer_forms.h tests/ck.h
+tests_unit_test_gates_LDADD = libloci.la $(CUNIT_LIBS) -lm
