@@ -108,7 +108,7 @@ info_of_titans_has_keys_slots_gates_and_ports() {
     exits 0
     is id "$(json out id)" memory/titans
     is kind "$(json out kind)" memory
-    is "default of mode" "$(json out keys name=mode default)" exact
+    is "default of mode" "$(json out keys name=mode default)" auto
     is "type of mode" "$(json out keys name=mode type)" enum
     has_all out '"chunk"'
     [ -n "$(json out keys name=mode doc)" ] || bad "the key mode has no doc"
