@@ -48,7 +48,8 @@ struct verb {
     error_t (*parse)(int key, char *arg, struct argp_state *state); /* for its own; ARGP_ERR_UNKNOWN otherwise */
     loci_status (*run)(const struct options *o, loci_error *err);
 };
-extern const struct verb verb_train, verb_eval, verb_compare, verb_list, verb_info, verb_config, verb_version;
+extern const struct verb verb_train, verb_eval, verb_generate, verb_compare, verb_list, verb_info, verb_explain,
+    verb_inspect, verb_config, verb_doctor, verb_version;
 
 /* Set by the first SIGINT, SIGTERM or SIGHUP (a second one ends at once), and by SIGUSR1. */
 extern volatile sig_atomic_t cli_stop, cli_save;
@@ -69,6 +70,12 @@ void cli_clear_line(void);
 /* "1.2 MiB", "3m 20s" into a buffer of 32 */
 const char *cli_bytes(char *out, uint64_t bytes);
 const char *cli_time(char *out, double seconds);
+
+/* Words of text in lines of at most 80 columns: `first` begins the first line, the text stands `indent` columns in. */
+void cli_wrap(const char *first, int indent, const char *text);
+const char *cli_text(const json_t *object, const char *key); /* "" when there is no such text */
+json_t *cli_or_null(const char *text);                        /* null for NULL and "" */
+json_t *cli_promises(uint64_t caps);                          /* LOCI_CAP_* as an array of words */
 
 struct loci_progress;
 /* Progress of a training: a live line on a terminal, a line per evaluation elsewhere. arg: a struct cli_progress. */

@@ -3,8 +3,6 @@
  * What verbs share: the config from the options, run folders, JSON, the live line.
  */
 #include "cli/cli.h"
-#include "core/config/diff.h"
-#include "core/tensor/file.h"
 #include "core/train/train.h"
 #include <math.h>
 #include <stdlib.h>
@@ -23,27 +21,6 @@ loci_status cli_join_words(struct options *out, const struct options *o, loci_er
     return LOCI_OK;
 }
 
-/* A config that came with a checkpoint is data from elsewhere: it may name components, never where programs lie. */
-static loci_status saved_config(loci_conf *c, const char *path, loci_error *err)
-{
-    loci_status status = LOCI_OK;
-    char *text = NULL;
-    size_t n = 0;
-    loci_text kept = {0};
-
-    LOCI_TRY(loci_file_read(&text, &n, path, 1 << 22, err));
-    if (strlen(text) != n) {
-        status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: a NUL byte in a config", path);
-        goto out;
-    }
-    LOCI_TRY(loci_conf_without_paths(&kept, text, err));
-    status = loci_conf_text(c, path, kept.at ? kept.at : "", kept.len, err);
-out:
-    loci_text_free(&kept);
-    loci_free(text);
-    return status;
-}
-
 loci_status cli_config(loci_conf **out, const struct options *o, const char *base, loci_error *err)
 {
     loci_status status = LOCI_OK;
@@ -53,7 +30,7 @@ loci_status cli_config(loci_conf **out, const struct options *o, const char *bas
     *out = NULL;
     LOCI_TRY(loci_conf_new(&c, err));
     if (base)
-        LOCI_TRY(saved_config(c, base, err));
+        LOCI_TRY(loci_checkpoint_config(c, base, err));
     for (size_t i = 0; i < o->n_configs; i++)
         LOCI_TRY(loci_conf_file(c, o->configs[i], err));
     LOCI_TRY(loci_conf_env(c, err));
@@ -112,17 +89,7 @@ char *cli_run_dir(const loci_conf *conf, const struct options *o, const char *fa
 
 loci_status cli_checkpoint(char *out, size_t n, const char *folder, loci_error *err)
 {
-    char *probe = loci_format("%s/model.safetensors", folder);
-    bool direct = probe && access(probe, F_OK) == 0;
-
-    loci_free(probe);
-    if (direct) {
-        snprintf(out, n, "%s", folder);
-        return LOCI_OK;
-    }
-    if (access(folder, F_OK) != 0)
-        return loci_fail(err, LOCI_E_CHECKPOINT, "%s: there is no such folder: give a checkpoint or a run", folder);
-    return loci_checkpoint_latest(out, n, folder, err);
+    return loci_checkpoint_find(out, n, folder, err);
 }
 
 loci_status cli_print_json(json_t *document, loci_error *err)
@@ -186,18 +153,21 @@ const char *cli_time(char *out, double s)
 void cli_show_progress(void *arg, const loci_progress *p)
 {
     struct cli_progress *c = arg;
-    char eta[32], valid[32] = "";
+    char eta[32], valid[64] = "";
     bool eval = !strcmp(p->event, "eval"), last = p->step == p->steps;
     double now = loci_seconds();
 
     if (isfinite(p->valid_loss))
         snprintf(valid, sizeof valid, "  valid %.4f", p->valid_loss);
+    if (isfinite(p->accuracy))
+        snprintf(valid, sizeof valid, "  valid %.4f  accuracy %.4f", p->valid_loss, p->accuracy);
     if (c->json) {
         if (!strcmp(p->event, "save"))
             return;
-        json_t *line = json_pack("{s:s, s:I, s:o, s:o, s:o, s:o}", "event", p->event, "step", (json_int_t)p->step,
-                                 "loss_nats", cli_real(p->loss), "valid_loss_nats", cli_real(p->valid_loss), "lr",
-                                 cli_real(p->lr), "tokens_per_s", cli_real(p->tokens_per_s));
+        json_t *line = json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "event", p->event, "step", (json_int_t)p->step,
+                                 "loss_nats", cli_real(p->loss), "valid_loss_nats", cli_real(p->valid_loss), "accuracy",
+                                 cli_real(p->accuracy), "lr", cli_real(p->lr), "tokens_per_s",
+                                 cli_real(p->tokens_per_s));
         if (line)
             json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(17));
         json_decref(line);

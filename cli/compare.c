@@ -43,15 +43,18 @@ static void begin(void *arg, const char *arm, int64_t seed, uint32_t number, uin
 static void end(void *arg, const char *arm, int64_t seed, const loci_result *r, const char *why)
 {
     struct shown *s = arg;
+    char accuracy[32] = "";
 
     (void)arm;
     (void)seed;
     if (s->quiet)
         return;
     cli_clear_line();
+    if (r && isfinite(r->accuracy))
+        snprintf(accuracy, sizeof accuracy, "  accuracy %.4f", r->accuracy);
     if (r)
-        fprintf(stderr, "%s: loss %.4f  valid %.4f  %.0f tokens/s%s\n", s->label, r->loss, r->valid_loss, r->tokens_per_s,
-                r->reused ? "  (done before)" : "");
+        fprintf(stderr, "%s: loss %.4f  valid %.4f%s  %.0f tokens/s%s\n", s->label, r->loss, r->valid_loss, accuracy,
+                r->tokens_per_s, r->reused ? "  (done before)" : "");
     else
         fprintf(stderr, "%s: no value: %s\n", s->label, why);
 }
@@ -73,6 +76,7 @@ static void print_keys(const loci_comparison *c)
 static void print_table(const loci_comparison *c)
 {
     char b[2][32];
+    loci_text notes = {0};
     int width = 8;
 
     for (uint32_t i = 0; i < c->n_arms; i++)
@@ -85,9 +89,13 @@ static void print_table(const loci_comparison *c)
                cli_bytes(b[1], a->peak_bytes), a->tuned ? "  " : "", a->tuned ? a->tuned : "",
                a->causal ? "" : "  " LOCI_NOT_CAUSAL);
     }
-    if (c->has_baselines)
-        printf("%-*s %8.4f\n%-*s %8.4f\n%-*s %8.4f\n", width, "bigram", c->baselines.bigram, width, "unigram",
-               c->baselines.unigram, width, "uniform", c->baselines.uniform);
+    for (uint32_t i = c->baselines.n; i-- > 0;)
+        printf("%-*s %8.4f\n", width, c->baselines.at[i].name,
+               c->lower_is_better ? c->baselines.at[i].loss : c->baselines.at[i].accuracy);
+    loci_comparison_notes(&notes, c);
+    if (notes.len)
+        printf("\n%s", notes.at);
+    loci_text_free(&notes);
     printf("\n%-*s %10s  %-22s %8s %9s %9s %6s\n", 2 * width + 3, "pair", "difference", "95 % interval", "p (Holm)",
            "verdict", "mde", "seeds");
     for (uint32_t i = 0; i < c->n_pairs; i++) {

@@ -11,3 +11,5 @@ include %D%/train/local.mk
 include %D%/data/local.mk
 include %D%/compare/local.mk
 include %D%/report/local.mk
+include %D%/infer/local.mk
+include %D%/api/local.mk

@@ -16,8 +16,6 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define LOCI_ERROR_INIT {.struct_size = sizeof(loci_error)}
-
 /* Fill err (NULL is allowed) unless it holds an earlier failure, and return code. */
 loci_status loci_fail(loci_error *err, loci_status code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Put "text: " before the message an inner function left. */

@@ -181,7 +181,7 @@ loci_status loci_comparison_new(loci_comparison **out, loci_conf **confs, const 
     c->dir = loci_strdup(dir);
     c->metric = loci_strdup(loci_conf_str(c->arms[0].conf, -1, "compare", "metric"));
     LOCI_TRY(c->dir && c->metric ? LOCI_OK : no_memory(err));
-    c->lower_is_better = true; /* both losses */
+    c->lower_is_better = strcmp(c->metric, "accuracy") != 0;
     c->n_pairs = loci_pairs_n(c->n_arms);
     for (uint32_t i = 0; i < c->n_arms; i++) {
         c->arms[i].values = loci_alloc(c->n_seeds * sizeof(double));
@@ -330,6 +330,25 @@ static loci_status measure_share(loci_comparison *c, loci_model **models)
     return LOCI_OK;
 }
 
+/* An arm on a task is checked whole, since that costs nothing; text would have to be read. */
+static loci_status check_data(const loci_comparison *c, const loci_model *m, loci_error *err)
+{
+    const loci_conf *conf = m->cx->conf;
+    loci_data *d = NULL;
+    loci_status status;
+
+    if (strcmp(loci_conf_str(conf, -1, "data", "source"), "task"))
+        return c->lower_is_better ? LOCI_OK
+                                  : loci_fail(err, LOCI_E_CONFIG, "%s: compare.metric = accuracy, and text has no right answers: "
+                                                                  "set data.source = task, or another metric",
+                                              loci_conf_origin(c->arms[0].conf, -1, "compare", "metric"));
+    status = loci_data_open(&d, conf, loci_conf_int(conf, -1, "data", "seq_tok"), err);
+    if (status == LOCI_OK)
+        status = loci_data_fits(d, m->vocab, conf, err);
+    loci_data_free(d);
+    return status;
+}
+
 loci_status loci_comparison_check(loci_comparison *c, const char *plugin_path, bool allow_unknown, loci_error *err)
 {
     loci_status status = LOCI_OK;
@@ -341,6 +360,8 @@ loci_status loci_comparison_check(loci_comparison *c, const char *plugin_path, b
         status = loci_context_new(&cx[i], c->arms[i].conf, plugin_path, allow_unknown, err);
         if (status == LOCI_OK)
             status = loci_model_new(&models[i], cx[i], err);
+        if (status == LOCI_OK)
+            status = check_data(c, models[i], err);
         if (status != LOCI_OK) {
             loci_fail_in(err, status, "arm %s", c->arms[i].name);
             goto out;

@@ -10,7 +10,7 @@
 
 static double value_of(const loci_comparison *c, const loci_result *r)
 {
-    return !strcmp(c->metric, "train_loss") ? r->loss : r->valid_loss;
+    return !strcmp(c->metric, "train_loss") ? r->loss : !strcmp(c->metric, "accuracy") ? r->accuracy : r->valid_loss;
 }
 
 /* One run of an arm in the folder DIR/ARM/NAME; *value is NaN when it ended with a number that is not finite. */
@@ -118,7 +118,7 @@ static loci_status tune(loci_comparison *c, const loci_compare_how *how, loci_ar
         }
     LOCI_TRY(loci_conf_split(colon + 1, try_value, &t, err));
     if (!t.chosen) {
-        status = loci_fail(err, LOCI_E_NUMERIC, "arm %s: no value of compare.tune = %s gave a finite loss", arm->name, text);
+        status = loci_fail(err, LOCI_E_NUMERIC, "arm %s: no value of compare.tune = %s gave a finite value", arm->name, text);
         goto out;
     }
     LOCI_TRY(loci_conf_set(arm->conf, t.chosen, "compare.tune", err));
@@ -180,21 +180,47 @@ out:
     return status;
 }
 
+/* Baselines of the metric, and the accuracy that a run must reach to have taken off. */
 static loci_status count_baselines(loci_comparison *c, loci_error *err)
 {
     const loci_conf *conf = c->arms[0].conf;
     loci_data *d = NULL;
     int64_t seq = loci_conf_int(conf, -1, "data", "seq_tok");
-    loci_status status;
+    double chance;
+    loci_status status = LOCI_OK;
 
-    if (!loci_conf_bool(conf, -1, "compare", "baselines") || strcmp(c->metric, "valid_loss"))
+    c->take_off = NAN;
+    if (!strcmp(c->metric, "train_loss") || (c->lower_is_better && !loci_conf_bool(conf, -1, "compare", "baselines")))
         return LOCI_OK;
-    status = loci_data_open(&d, conf, seq, err);
-    if (status == LOCI_OK)
-        status = loci_data_baselines(&c->baselines, d, loci_conf_int(conf, -1, "train", "eval_tokens"), seq, err);
-    c->has_baselines = status == LOCI_OK;
+    LOCI_TRY(loci_data_open(&d, conf, seq, err));
+    LOCI_TRY(loci_data_baselines(&c->baselines, d, loci_evaluation_windows(d, conf, seq), seq, err));
+    chance = c->baselines.at[0].accuracy;
+    if (!c->lower_is_better)
+        c->take_off = chance + loci_conf_real(conf, -1, "compare", "take_off") * (1 - chance);
+    if (!loci_conf_bool(conf, -1, "compare", "baselines"))
+        c->baselines.n = 0;
+out:
     loci_data_free(d);
     return status;
+}
+
+bool loci_comparison_took_off(const loci_comparison *c, const loci_arm *arm, uint32_t seed)
+{
+    return !(arm->values[seed] < c->take_off);
+}
+
+void loci_comparison_notes(loci_text *out, const loci_comparison *c)
+{
+    for (uint32_t i = 0; i < c->n_arms; i++) {
+        const loci_arm *a = &c->arms[i];
+        uint32_t low = 0;
+        for (uint32_t s = 0; s < c->n_seeds; s++)
+            if (!loci_comparison_took_off(c, a, s))
+                loci_text_add(out, low++ ? ", seed %lld (%.4f)" : "seed %lld (%.4f)", (long long)c->seeds[s], a->values[s]);
+        if (low)
+            loci_text_add(out, " of %s did not take off: below %.4f at the end, and counted all the same\n", a->name,
+                          c->take_off);
+    }
 }
 
 loci_status loci_comparison_run(loci_comparison *c, const loci_compare_how *how, loci_error *err)

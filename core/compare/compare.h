@@ -6,7 +6,10 @@
  *  (2) Every run is an ordinary run folder, DIR/ARM/seed-S. Finished ones are read, interrupted ones resumed, so adding
  *      seeds or arms costs only what is new.
  *  (3) A run that ends with a number that is not finite has no value; the table and the report say so.
- *  (4) Tuning (compare.tune) picks one value per arm on a seed of its own, which is not counted.
+ *  (4) With the metric accuracy higher is better, and a run that ends near chance (compare.take_off) is marked as one that
+ *      did not take off: its value counts, since a rule that trains from two seeds of three is not as good as its mean of
+ *      those two.
+ *  (5) Tuning (compare.tune) picks one value per arm on a seed of its own, which is not counted.
  */
 #ifndef LOCI_CORE_COMPARE_COMPARE_H
 #define LOCI_CORE_COMPARE_COMPARE_H
@@ -41,7 +44,8 @@ typedef struct loci_comparison {
     loci_arm_key *keys;
     double share_equal; /* parameters that start equal in all arms, over those of the largest arm */
     loci_baselines baselines;
-    bool has_baselines, lower_is_better;
+    bool lower_is_better;
+    double take_off; /* accuracy below which a run did not take off; NaN: other metrics */
     char *metric, *dir;
 } loci_comparison;
 
@@ -69,6 +73,10 @@ loci_status loci_comparison_run(loci_comparison *c, const loci_compare_how *how,
  * to be decref'd. */
 struct json_t;
 loci_status loci_comparison_write(const loci_comparison *c, const char *command, struct json_t **json, loci_error *err);
+/* Did the run of that seed end above chance? true for other metrics, and when there is no value. (4) */
+bool loci_comparison_took_off(const loci_comparison *c, const loci_arm *arm, uint32_t seed);
+/* A sentence about each arm whose seeds did not all take off; empty when all did. */
+void loci_comparison_notes(loci_text *out, const loci_comparison *c);
 /* The verdicts in words. */
 void loci_comparison_verdict(loci_text *out, const loci_comparison *c);
 void loci_comparison_free(loci_comparison *c);

@@ -5,21 +5,10 @@
  * A key is its default, its range, its unit (in the help) and a sentence; help, checking and the dump all read this
  * one table.
  */
-#include "core/config/conf.h"
+#include "core/config/keys.h"
 
 #include <math.h>
 #include <string.h>
-
-/* clang-format off */
-#define HEAD(type, name, def, help) sizeof(loci_key), LOCI_KEY_##type, name, def, help
-#define INT(name, def, min, max, help) {HEAD(INT, name, def, help), NULL, min, max}
-#define REAL(name, def, min, max, help) {HEAD(REAL, name, def, help), NULL, min, max}
-#define BOOL(name, def, help) {HEAD(BOOL, name, def, help), NULL, 0, 0}
-#define ENUM(name, def, choices, help) {HEAD(ENUM, name, def, help), choices, 0, 0}
-#define STR(name, def, help) {HEAD(STR, name, def, help), NULL, 0, 0}
-#define PATH(name, help) {HEAD(PATH, name, "", help), NULL, 0, 0}
-#define LIST(name, def, help) {HEAD(LIST, name, def, help), NULL, 0, 0}
-/* clang-format on */
 
 #define BILLION 1e9
 
@@ -81,6 +70,9 @@ static const loci_key memory_keys[] = {
 };
 
 static const loci_key data_keys[] = {
+    ENUM("source", "text", "text|task", "Where sequences come from: the bytes of a text, or a synthetic task."),
+    ENUM("task", "mqar", "copy|selective-copy|mqar|overwrite|random-overwrite|needle|induction",
+         "For source = task: which one; section [task.NAME] has its keys."),
     INT("seq_tok", "256", 1, 1 << 24, "Tokens of a training sequence."),
     PATH("train", "Text file to train on."),
     PATH("valid", "Text file to validate on; empty is the end of the training text."),
@@ -105,6 +97,7 @@ static const loci_key train_keys[] = {
     REAL("clip", "1.0", 0, INFINITY, "Largest norm of all gradients together; 0 is off."),
     INT("eval_every", "200", 0, BILLION, "Steps between validations; 0 is only at the end."),
     INT("eval_tokens", "65536", 1, INFINITY, "Most tokens of a validation."),
+    INT("eval_sequences", "0", 0, BILLION, "Most sequences of a validation; 0 is as many as eval_tokens hold."),
     INT("save_every", "500", 0, BILLION, "Steps between checkpoints; 0 is only at the end."),
     INT("log_every", "10", 0, BILLION, "Steps between log lines; 0 is only at the end."),
     INT("keep", "2", 1, 100000, "Checkpoints kept, the newest."),
@@ -115,18 +108,27 @@ static const loci_key train_keys[] = {
 static const loci_key compare_keys[] = {
     STR("seeds", "3", "A number N: N seeds from run.seed on. A comma list: these seeds."),
     STR("vary", "", "section.key=a,b,c: an arm for each value."),
-    ENUM("metric", "valid_loss", "valid_loss|train_loss", "What arms are compared by."),
+    ENUM("metric", "valid_loss", "valid_loss|train_loss|accuracy", "What arms are compared by; accuracy is of tasks."),
+    REAL("take_off", "0.1", 0, 1,
+         "For metric = accuracy: a seed that ends below chance + take_off (1 - chance) is marked as one that did not take "
+         "off. It counts all the same."),
     STR("tune", "", "section.key: a, b, c: values tried for each arm, on a seed of their own, before it is compared."),
     BOOL("baselines", "yes", "Report what trivial predictors reach."),
 };
 
 /* clang-format off */
-#define SECTION(name, keys) {name, keys, sizeof keys / sizeof keys[0]}
 const struct loci__core loci__core_sections[] = {
     SECTION("run", run_keys),         SECTION("plugins", plugins_keys),     SECTION("plugin.ID", plugin_keys),
     SECTION("model", model_keys),     SECTION("attention", attention_keys), SECTION("mixer", mixer_keys),
     SECTION("memory", memory_keys),   SECTION("compose", compose_keys),     SECTION("data", data_keys),
     SECTION("train", train_keys),     SECTION("compare", compare_keys),
+    SECTION("task.copy", loci__task_copy),
+    SECTION("task.selective-copy", loci__task_selective_copy),
+    SECTION("task.mqar", loci__task_mqar),
+    SECTION("task.overwrite", loci__task_overwrite),
+    SECTION("task.random-overwrite", loci__task_random_overwrite),
+    SECTION("task.needle", loci__task_needle),
+    SECTION("task.induction", loci__task_induction),
 };
 /* clang-format on */
 const uint32_t loci__core_count = sizeof loci__core_sections / sizeof loci__core_sections[0];

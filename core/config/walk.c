@@ -77,13 +77,33 @@ static bool chosen(const loci_conf *c, const char *section)
     return false;
 }
 
+/* Does the config say section.key = value anywhere, in an arm for example? */
+static bool said(const loci_conf *c, const char *section, const char *key, const char *value)
+{
+    for (const loci__item *it = c->items; it < c->items + c->n_items; it++)
+        if (strcmp(it->at.section, section) == 0 && loci__item_counts(it) && strcmp(it->key, key) == 0 &&
+            strcmp(it->raw, value) == 0)
+            return true;
+    return false;
+}
+
+/* Sections of tasks that nothing chooses would only fill the page. What is written and what is default count alike, so
+ * that a dump of a dump is the dump. */
+static bool idle_task(const loci_conf *c, const char *section)
+{
+    return strncmp(section, "task.", 5) == 0 &&
+           !(said(c, "data", "source", "task") && (said(c, "data", "task", section + 5) ||
+                                                   strcmp(loci_conf_str(c, -1, "data", "task"), section + 5) == 0));
+}
+
 static uint32_t collect_sections(walk *w)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; !w->arm && i < w->c->n_specs; i++) {
         const loci__spec *spec = &w->c->specs[i];
-        if (strcmp(spec->section, "plugin.ID") != 0 && (spec->core || chosen(w->c, spec->section)))
+        if (strcmp(spec->section, "plugin.ID") != 0 && !idle_task(w->c, spec->section) &&
+            (spec->core || chosen(w->c, spec->section)))
             w->sections[n++] = spec->section;
     }
     for (uint32_t i = 0; i < w->c->n_items; i++)

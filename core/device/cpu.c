@@ -202,8 +202,9 @@ static const loci_class cpu_class = {
     .version = "1.0.0",
     .summary = "host memory and a pool of threads",
     .doc = "Products by oneDNN or a CBLAS, one thread per block of C; everything else by loops compiled for baseline\n"
-           "x86-64, AVX2 and AVX-512. The bits of a result do not depend on the number of threads. LOCI_CPU = ref,\n"
-           "avx2, avx512 caps the instruction set.",
+           "x86-64, AVX2 and AVX-512. LOCI_CPU = ref, avx2, avx512 caps the instruction set.\n"
+           "Cost: the bits of a result do not depend on the number of threads, the time does.\n"
+           "Use: always there; run.device = cpu names it.",
     .fit = cpu_fit,
     .create = cpu_create,
     .destroy = loci_cpu_close,

@@ -15,6 +15,8 @@
  *      use sequentially consistent atomics, so one of them sees the other.
  *  (8) After a fork the child has one thread. The handlers below hold the list of pools still during the fork and then
  *      make each pool of the child as new, its threads not yet started.
+ *  (9) The end is announced like a job: quit, then epoch + 1. A thread reads them the other way round, epoch first, or it
+ *      could miss the end and then sleep on the epoch that announced it.
  */
 #include "core/device/pool.h"
 
@@ -135,8 +137,10 @@ static void *thread_main(void *arg)
     loci_pool *p = self->pool;
     uint32_t seen;
 
-    while (!atomic_load(&p->quit)) {
-        seen = atomic_load(&p->epoch);
+    for (;;) {
+        seen = atomic_load(&p->epoch); /* (9) */
+        if (atomic_load(&p->quit))
+            return NULL;
         if (enter(p)) {
             take_pieces(p, self->worker);
             leave(p);
@@ -150,7 +154,6 @@ static void *thread_main(void *arg)
         atomic_fetch_sub(&p->sleepers, 1);
         pthread_mutex_unlock(&p->sleep);
     }
-    return NULL;
 }
 
 static void announce(loci_pool *p)

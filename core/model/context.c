@@ -294,7 +294,8 @@ loci_status loci_context_new(loci_context **out, loci_conf *conf, const char *pa
     cx->declare_error = (loci_error)LOCI_ERROR_INIT;
     fill_host(cx);
     LOCI_TRY(open_registry(cx, path_option, err));
-    LOCI_TRY(loci_conf_each(conf, load_named_file, &loading));
+    if (loci_conf_each(conf, load_named_file, &loading) != LOCI_OK)
+        LOCI_TRY(loci_fail(err, LOCI_E_NOMEM, "out of memory for the sections of the config"));
     LOCI_TRY(loading.status);
     loci_conf_unknown_sections(conf, load_section, &loading);
     LOCI_TRY(loading.status);

@@ -249,6 +249,8 @@ loci_status loci_front_forward(const loci_node *n, const loci_exec *x, const loc
     if (!whole && b.y)
         LOCI_TRY(loci_zero(x, b.y, (uint64_t)(tokens * f->heads * f->dv) * loci_dtype_bytes(n->shape.dtype)));
     LOCI_TRY(m->forward(n->module, &rx, &fr.slots, &rule, err));
+    if (n->cx->watch)
+        LOCI_TRY(n->cx->watch->seen(n->cx->watch->arg, n, x, &rule, &fr.slots, err));
     if (io->op != LOCI_OP_WRITE)
         LOCI_TRY(out_forward(n, x, io, &b, err));
 out:

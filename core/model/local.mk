@@ -1,5 +1,5 @@
 libloci_la_SOURCES += \
-    %D%/call.c %D%/cache.c %D%/context.c %D%/declare.c %D%/front.c %D%/front_call.c %D%/front.h %D%/model.c \
+    %D%/answers.c %D%/call.c %D%/cache.c %D%/context.c %D%/declare.c %D%/front.c %D%/front_call.c %D%/front.h %D%/model.c \
     %D%/model.h %D%/node.c %D%/node.h %D%/node_impl.h %D%/pass.c %D%/pass.h %D%/promise.c %D%/step.c %D%/state.c %D%/tools.c %D%/tools.h %D%/weights.c
 
 check_PROGRAMS += tests/unit/test_model
@@ -14,3 +14,6 @@ EXTRA_tests_unit_test_promises_DEPENDENCIES = $(test_plugins)
 check_PROGRAMS += tests/unit/test_gates
 tests_unit_test_gates_SOURCES = tests/unit/test_gates.c tests/unit/layer.h tests/unit/layer_forms.h tests/ck.h
 tests_unit_test_gates_LDADD = libloci.la $(CUNIT_LIBS) -lm
+
+# what a node tells of itself to explain, info and inspect
+libloci_la_SOURCES += %D%/ask.c

@@ -50,6 +50,7 @@ void loci_model_warn(const loci_model *m);
 typedef struct loci_pass {
     loci_model *model;
     loci_session session;
+    int64_t width; /* tokens a row of the calls now, at most session.seq */
     uint64_t saved_bytes, scratch_bytes, host_bytes, state_bytes; /* state_bytes: one block set of all layers */
     uint64_t compose_scratch_at;
     struct loci_place {
@@ -72,9 +73,12 @@ loci_status loci_pass_new(loci_pass **out, loci_model *m, int64_t rows, int64_t 
 loci_status loci_pass_alloc(loci_pass *p, loci_error *err);
 uint64_t loci_pass_bytes(const loci_pass *p); /* what alloc will take */
 void loci_pass_free(loci_pass *p);
+/* From now on calls have `width` tokens a row, 1 to the planned number. Places, sizes and state stay as planned, so a stream
+ * may change it from call to call; a backward needs that of its forward. */
+void loci_pass_narrow(loci_pass *p, int64_t width);
 
-/* tokens, targets [rows * seq] (target -1: none), lent until the backward is done. n_runs 0: every row is one run from
- * position 0. token_loss (may be NULL) [rows * seq] gets each loss in float64; *loss the sum over targets and *count
+/* tokens, targets [rows * width] (target -1: none), lent until the backward is done. n_runs 0: every row is one run from
+ * position 0. token_loss (may be NULL) [rows * width] gets each loss in float64; *loss the sum over targets and *count
  * their number. With SAVE and targets, dlogits = grad_scale (softmax - one hot) is left for the backward. Without
  * targets only the logits are computed. */
 loci_status loci_pass_forward(loci_pass *p, const int32_t *tokens, const int32_t *targets, const loci_run *runs,
@@ -82,8 +86,11 @@ loci_status loci_pass_forward(loci_pass *p, const int32_t *tokens, const int32_t
                               int64_t *count, double *token_loss, loci_error *err);
 /* Adds to the gradients of the weights. */
 loci_status loci_pass_backward(loci_pass *p, loci_error *err);
-/* The logits [rows * seq, vocab] of the last forward without targets, in the model's dtype. */
+/* The logits [rows * width, vocab] of the last forward without targets, in the model's dtype. */
 const void *loci_pass_logits(const loci_pass *p);
+/* answers [rows * seq]: the most probable token (the first of equals) where the last forward had a target, -1 elsewhere.
+ * Not with SAVE, whose logits have become gradients. */
+loci_status loci_pass_answers(const loci_pass *p, int32_t *answers, loci_error *err);
 /* Make what the last forward left the state that the next one starts from (SAVE only; else it is so already). */
 loci_status loci_pass_carry(loci_pass *p, loci_error *err);
 /* Every state tensor of state_in by name. */

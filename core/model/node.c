@@ -11,7 +11,7 @@
 
 static const char *const kind_names[] = {"attention", "mixer", "memory", "compose"};
 
-static loci_status class_config(loci_context *cx, int layer, const loci_class *cls, loci_config *out, loci_error *err)
+loci_status loci_node_config(loci_context *cx, int layer, const loci_class *cls, loci_config *out, loci_error *err)
 {
     loci_status status;
     char *section = loci_format("%s.%s", loci_kind_short(cls->kind), cls->id);
@@ -34,7 +34,7 @@ static loci_status config_of(void *arg, const loci_class *cls, loci_config *out,
 {
     const struct asker *a = arg;
 
-    return class_config(a->cx, a->layer, cls, out, err);
+    return loci_node_config(a->cx, a->layer, cls, out, err);
 }
 
 static void note_choice(loci_context *cx, const char *path, const char *kind, const loci_candidate *c, uint32_t n)
@@ -100,7 +100,7 @@ static loci_status choose(loci_node *n, const loci_shape *shape, loci_error *err
         wanted = loci_format("%s: %s.backend = %s", origin, n->section, id);
         LOCI_TRY(loci_registry_find(n->cx->registry, &n->cls, kind_names[n->kind], id, wanted, err));
     }
-    LOCI_TRY(class_config(n->cx, n->layer, n->cls, &n->config, err));
+    LOCI_TRY(loci_node_config(n->cx, n->layer, n->cls, &n->config, err));
     LOCI_TRY(n->cls->fit(&n->cx->host, &n->config, shape, &fit));
     note_score(n->cx, n->cls, fit.score);
     if (fit.score <= 0) {

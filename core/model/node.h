@@ -26,6 +26,15 @@
 
 /* ---- context: what a process shares: registry, device, services ------------------------------------------------ */
 
+typedef struct loci_node loci_node; /* a loci_child * given to plugins is a loci_node * */
+
+/* Sees every forward call of a memory's rule just after it: what the front end handed over, and the state it left. */
+typedef struct loci_watch {
+    loci_status (*seen)(void *arg, const loci_node *n, const loci_exec *x, const loci_rule_io *io,
+                        const loci_slots *slots, loci_error *err);
+    void *arg;
+} loci_watch;
+
 typedef struct loci_context {
     loci_host host; /* first member: a loci_host * is a loci_context * */
     loci_registry *registry;
@@ -43,6 +52,7 @@ typedef struct loci_context {
     uint32_t n_scores;
     loci_error declare_error; /* what the host refused while a component declared */
     struct loci_fault *fault; /* not NULL: look for the first non-finite output (model/fault.c) */
+    const loci_watch *watch;  /* not NULL: told of every call of a memory's rule */
 } loci_context;
 
 /* Registry: built-in cpu device; search path from path_option (--plugin-path, may be NULL), the environment, the config
@@ -93,8 +103,6 @@ void loci_weights_free(loci_weights *w, loci_context *cx);
 #define LOCI_MAX_CHILDREN 4
 #define LOCI_MAX_SUBS 8
 
-typedef struct loci_node loci_node; /* a loci_child * given to plugins is a loci_node * */
-
 /* section: "attention", "mixer", "memory" or "compose". path: prefix of names, "layer.3.mixer". shape: dim, heads, dtype,
  * acc, device, features of the caller; for a memory the front end sets heads, dk, dv. caps: what it must promise. A
  * memory of `backend = none` gives *out = NULL. */
@@ -110,6 +118,16 @@ uint64_t loci_node_caps(const loci_node *n);
 const char *loci_cap_name(uint32_t i, uint64_t *cap);
 uint32_t loci_node_n_children(const loci_node *n);
 loci_node *loci_node_child(const loci_node *n, uint32_t i); /* NULL: none */
+const char *loci_node_section(const loci_node *n); /* "memory" */
+int loci_node_layer(const loci_node *n);
+/* Gate i of a memory's rule, and the range of its values; NULL: there is none. */
+const char *loci_node_gate(const loci_node *n, uint32_t i, double *lo, double *hi);
+/* State i of the rule, without the front end's; NULL: there is none. */
+const char *loci_node_rule_state(const loci_node *n, uint32_t i);
+/* Weights of this node alone, its front end's included, in elements. */
+uint64_t loci_node_parameters(const loci_node *n);
+/* Every class of the node's kind, asked whether it would fit in its place; see loci_registry_candidates. */
+loci_status loci_node_candidates(const loci_node *n, loci_candidate **out, uint32_t *count, loci_error *err);
 
 /* ---- sessions ---------------------------------------------------------------------------------------------------- */
 

@@ -79,6 +79,9 @@ struct frame {
     loci_slots slots;
 };
 
+/* node.c: the values of a class's keys in a layer */
+loci_status loci_node_config(loci_context *cx, int layer, const loci_class *cls, loci_config *out, loci_error *err);
+
 /* state.c */
 int64_t loci_cache_rows(const loci_node *n, const loci_session *s, int64_t window);
 uint64_t loci_sub_offset(const loci_node *n, const loci_session *s, uint32_t sub);

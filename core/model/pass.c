@@ -9,6 +9,7 @@
  * (2) Without SAVE the layers share one set of pieces, since nothing of an earlier layer is read again.
  */
 #include "core/model/pass.h"
+#include <assert.h>
 
 void loci_carve_layer(struct layer_pieces *b, const loci_pass *p, uint64_t compose_saved, loci_cursor *c)
 {
@@ -122,6 +123,7 @@ loci_status loci_pass_new(loci_pass **out, loci_model *m, int64_t rows, int64_t 
         return loci_fail(err, LOCI_E_NOMEM, "out of memory for a pass");
     p->model = m;
     p->session = (loci_session){rows, seq, runs, states, capacity, flags};
+    p->width = seq;
     LOCI_TRY(plan(p, err));
     *out = p;
     return LOCI_OK;
@@ -135,7 +137,7 @@ uint64_t loci_pass_bytes(const loci_pass *p)
     uint64_t states = p->session.flags & LOCI_X_SAVE ? 3 : 1;
 
     return p->saved_bytes + p->scratch_bytes + p->host_bytes + states * p->state_bytes +
-           (uint64_t)tokens_of(p) * sizeof(int32_t) + (uint64_t)p->session.runs * sizeof(loci_run);
+           (uint64_t)(p->session.rows * p->session.seq) * sizeof(int32_t) + (uint64_t)p->session.runs * sizeof(loci_run);
 }
 
 loci_status loci_pass_alloc(loci_pass *p, loci_error *err)
@@ -155,9 +157,16 @@ loci_status loci_pass_alloc(loci_pass *p, loci_error *err)
         !p->pos_data || !p->runs)
         return loci_fail(err, LOCI_E_NOMEM, "out of memory: a pass needs %llu bytes: lower train.batch or data.seq_tok",
                          (unsigned long long)loci_pass_bytes(p));
-    loci_view_set(&p->pos, p->pos_data, (loci_device){LOCI_CPU, 0}, loci_i32, 2,
-                  (int64_t[]){p->session.rows, p->session.seq});
+    loci_pass_narrow(p, p->width);
     return LOCI_OK;
+}
+
+void loci_pass_narrow(loci_pass *p, int64_t width)
+{
+    assert(width >= 1 && width <= p->session.seq);
+    p->width = width;
+    loci_view_set(&p->pos, p->pos_data, (loci_device){LOCI_CPU, 0}, loci_i32, 2,
+                  (int64_t[]){p->session.rows, width});
 }
 
 void loci_pass_free(loci_pass *p)

@@ -22,7 +22,7 @@ struct scratch_pieces {
 
 static inline int64_t tokens_of(const loci_pass *p)
 {
-    return p->session.rows * p->session.seq;
+    return p->session.rows * p->width;
 }
 
 void loci_carve_layer(struct layer_pieces *b, const loci_pass *p, uint64_t compose_saved, loci_cursor *c);

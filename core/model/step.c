@@ -10,7 +10,7 @@
 
 static loci_status set_runs(loci_pass *p, const loci_run *runs, uint32_t n, loci_error *err)
 {
-    int64_t seq = p->session.seq;
+    int64_t seq = p->width;
 
     if (n > p->session.runs || (n == 0 && p->session.rows > p->session.runs))
         return loci_fail(err, LOCI_E_ARG, "%u runs in a call planned for %lld", n, (long long)p->session.runs);
@@ -108,10 +108,10 @@ static loci_status layer_forward(const loci_pass *p, int i, void *next, loci_err
     walk_to(&w, p, i);
     layer_exec(&x, p, w.piece.compose, p->layers[i].compose_saved);
     LOCI_TRY(loci_rms(&x, m->dtype, w.piece.n1, w.piece.x, l->norm1, w.piece.stat1, n, m->eps, err));
-    if (!loci_covers(&p->batch, p->session.rows, p->session.seq))
+    if (!loci_covers(&p->batch, p->session.rows, p->width))
         LOCI_TRY(loci_zero(&x, s.y, (uint64_t)(n * m->dim) * loci_dtype_bytes(m->dtype)));
-    io.x = loci_view4(&vx, &x, m->dtype, w.piece.n1, p->session.rows, p->session.seq, m->dim, -1);
-    io.y = loci_view4(&vy, &x, m->dtype, s.y, p->session.rows, p->session.seq, m->dim, -1);
+    io.x = loci_view4(&vx, &x, m->dtype, w.piece.n1, p->session.rows, p->width, m->dim, -1);
+    io.y = loci_view4(&vy, &x, m->dtype, s.y, p->session.rows, p->width, m->dim, -1);
     io.state_in = w.in;
     io.state_out = w.out;
     LOCI_TRY(loci_node_reset(l->compose, &x, w.in, &p->batch, err));
@@ -256,9 +256,9 @@ static loci_status layer_back(const loci_pass *p, int i, const struct scratch_pi
     layer_exec(&x, p, w.piece.compose, p->layers[i].compose_saved);
     LOCI_TRY(ffn_back(&x, p, l, &w.piece, s, err));
     LOCI_TRY(loci_zero(&x, s->dn, (uint64_t)(n * m->dim) * loci_dtype_bytes(m->dtype)));
-    io.x = loci_view4(&vx, &x, m->dtype, w.piece.n1, p->session.rows, p->session.seq, m->dim, -1);
-    io.dy = loci_view4(&vdy, &x, m->dtype, s->dx, p->session.rows, p->session.seq, m->dim, -1);
-    io.dx = loci_view4(&vdx, &x, m->dtype, s->dn, p->session.rows, p->session.seq, m->dim, -1);
+    io.x = loci_view4(&vx, &x, m->dtype, w.piece.n1, p->session.rows, p->width, m->dim, -1);
+    io.dy = loci_view4(&vdy, &x, m->dtype, s->dx, p->session.rows, p->width, m->dim, -1);
+    io.dx = loci_view4(&vdx, &x, m->dtype, s->dn, p->session.rows, p->width, m->dim, -1);
     io.state_in = w.in;
     io.state_out = w.out;
     io.state_grad = w.grad;

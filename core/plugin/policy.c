@@ -59,7 +59,7 @@ bool loci_policy_same(const struct stat *st, const char *path)
 static loci_status judge(const char *path, const struct stat *st, const char *what, const char *plugin, loci_error *err)
 {
     const uid_t me = geteuid();
-    const bool folder = S_ISDIR(st->st_mode), all = (st->st_mode & S_IWOTH) != 0;
+    const bool folder = S_ISDIR(st->st_mode) && strcmp(path, plugin), all = (st->st_mode & S_IWOTH) != 0;
     if (st->st_uid && st->st_uid != me)
         return loci_fail(err, LOCI_E_PLUGIN,
                          "%s: %s%s%s belongs to user %u, it must be root's or user %u's: change its owner, or set "

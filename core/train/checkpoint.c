@@ -145,12 +145,13 @@ static loci_status write_run_json(const char *folder, const loci_saved *s, const
     snprintf(train_hash, sizeof train_hash, "%016llx", (unsigned long long)s->train_hash);
     snprintf(valid_hash, sizeof valid_hash, "%016llx", (unsigned long long)s->valid_hash);
     loci_machine_name(machine, sizeof machine);
-    root = json_pack("{s:i, s:I, s:I, s:f, s:o, s:o, s:{s:s, s:s, s:I}, s:{s:I}, s:s, s:s, s:i, s:o}", "format", 1, "step",
+    root = json_pack("{s:i, s:I, s:I, s:f, s:o, s:o, s:o, s:{s:s, s:s, s:I}, s:{s:I}, s:s, s:s, s:i, s:o}", "format", 1, "step",
                      (json_int_t)s->step, "tokens", (json_int_t)s->tokens, "train_seconds", s->train_seconds,
                      "loss_nats", isfinite(s->loss) ? json_real(s->loss) : json_null(), "valid_loss_nats",
-                     isfinite(s->valid_loss) ? json_real(s->valid_loss) : json_null(), "data",
-                     "train_xxh64", train_hash, "valid_xxh64", valid_hash, "position", (json_int_t)s->tokens, "rng",
-                     "seed", (json_int_t)loci_conf_int(conf, -1, "run", "seed"), "version", m->cx->host.version,
+                     isfinite(s->valid_loss) ? json_real(s->valid_loss) : json_null(), "accuracy",
+                     isfinite(s->accuracy) ? json_real(s->accuracy) : json_null(), "data", "train_xxh64",
+                     train_hash, "valid_xxh64", valid_hash, "position", (json_int_t)s->tokens, "rng", "seed",
+                     (json_int_t)loci_conf_int(conf, -1, "run", "seed"), "version", m->cx->host.version,
                      "machine", machine, "abi_draft", LOCI_ABI_DRAFT, "plugins", plugins_json(m));
     text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
     if (!text || !path)

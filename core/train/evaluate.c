@@ -1,43 +1,96 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Evaluation: the mean loss over the windows of the validation text, and the size of a stream's state.
+ * Evaluation: loss and right answers over validation sequences, and the size of a stream's state.
+ *
+ *  (1) The lift is measured by a second pass over the same sequences, in which the places where the answers stand hold
+ *      other answers, and the targets are still the first ones.
  */
 #include "core/train/train.h"
+#include "core/train/score.h"
 
-loci_status loci_evaluate(double *loss, int64_t *tokens, const loci_data *d, loci_pass *pass, int64_t want_tokens,
+struct batch {
+    int32_t *tokens, *targets, *sources, *answers; /* [rows, seq] */
+};
+
+static loci_status batch_new(struct batch *b, size_t n, loci_error *err)
+{
+    *b = (struct batch){loci_alloc(n * sizeof *b->tokens), loci_alloc(n * sizeof *b->targets),
+                        loci_alloc(n * sizeof *b->sources), loci_alloc(n * sizeof *b->answers)};
+    return b->tokens && b->targets && b->sources && b->answers
+               ? LOCI_OK
+               : loci_fail(err, LOCI_E_NOMEM, "out of memory for an evaluation batch");
+}
+
+static void batch_free(struct batch *b)
+{
+    loci_free(b->tokens);
+    loci_free(b->targets);
+    loci_free(b->sources);
+    loci_free(b->answers);
+}
+
+/* Sequences i .. of n; a row too many has no targets. */
+static void fill(struct batch *b, const loci_data *d, int64_t i, int64_t n, int64_t rows, int64_t seq)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        if (i + r < n)
+            loci_data_window(d, i + r, n, seq, b->tokens + r * seq, b->targets + r * seq, b->sources + r * seq);
+        for (int64_t t = 0; i + r >= n && t < seq; t++) {
+            b->tokens[r * seq + t] = 0;
+            b->targets[r * seq + t] = b->sources[r * seq + t] = -1;
+        }
+    }
+}
+
+/* (1) */
+static void replace_answers(struct batch *b, const loci_data *d, int64_t i, int64_t rows, int64_t seq)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t t = r * seq; t < (r + 1) * seq; t++)
+            if (b->targets[t] >= 0)
+                b->tokens[r * seq + b->sources[t]] = loci_data_other(d, i + r, b->sources[t], b->targets[t]);
+}
+
+static loci_status forward(loci_pass *pass, const struct batch *b, double *sum, int64_t *count, loci_error *err)
+{
+    return loci_pass_forward(pass, b->tokens, b->targets, NULL, 0, 0, 0, 0, sum, count, NULL, err);
+}
+
+loci_status loci_evaluate(loci_evaluation *out, const loci_data *d, loci_pass *pass, int64_t windows, bool lift,
                           volatile sig_atomic_t *stop, loci_error *err)
 {
     loci_status status = LOCI_OK;
-    int64_t rows = pass->session.rows, seq = pass->session.seq, n = loci_data_windows(d, want_tokens, seq);
-    int32_t *in = loci_alloc((size_t)(rows * seq) * sizeof *in), *next = loci_alloc((size_t)(rows * seq) * sizeof *next);
-    double sum = 0, one;
+    const int64_t rows = pass->session.rows, seq = pass->session.seq;
+    double sum = 0, one, other;
+    struct batch b;
     int64_t count;
 
-    *tokens = 0;
-    if (!in || !next) {
-        status = loci_fail(err, LOCI_E_NOMEM, "out of memory for an evaluation batch");
-        goto out;
-    }
-    for (int64_t i = 0; i < n && !(stop && *stop); i += rows) {
-        for (int64_t r = 0; r < rows; r++)
-            for (int64_t t = 0; i + r >= n && t < seq; t++) { /* a row too many: no targets */
-                in[r * seq + t] = 0;
-                next[r * seq + t] = -1;
-            }
-        for (int64_t r = 0; r < rows && i + r < n; r++)
-            loci_data_window(d, i + r, n, seq, in + r * seq, next + r * seq);
-        LOCI_TRY(loci_pass_forward(pass, in, next, NULL, 0, 0, 0, 0, &one, &count, NULL, err));
+    lift = lift && d->scored;
+    loci_score_begin(out, d, windows);
+    LOCI_TRY(batch_new(&b, (size_t)(rows * seq), err));
+    for (int64_t i = 0; i < windows && !(stop && *stop); i += rows) {
+        fill(&b, d, i, windows, rows, seq);
+        LOCI_TRY(forward(pass, &b, &one, &count, err));
         sum += one;
-        *tokens += count;
+        out->tokens += count;
+        if (!d->scored)
+            continue;
+        LOCI_TRY(loci_pass_answers(pass, b.answers, err));
+        for (int64_t r = 0; r < rows && i + r < windows; r++)
+            loci_score_sequence(out, seq, b.targets + r * seq, b.sources + r * seq, b.answers + r * seq);
+        if (lift) {
+            replace_answers(&b, d, i, rows, seq);
+            LOCI_TRY(forward(pass, &b, &other, &count, err));
+            out->lift += other - one;
+        }
     }
     if (stop && *stop) {
         status = loci_fail(err, LOCI_E_STOPPED, "the evaluation was interrupted: there is no result");
         goto out;
     }
-    *loss = *tokens ? sum / (double)*tokens : 0;
+    loci_score_end(out, sum, lift);
 out:
-    loci_free(in);
-    loci_free(next);
+    batch_free(&b);
     return status;
 }
 

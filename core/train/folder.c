@@ -108,6 +108,11 @@ void loci_folder_close(struct loci_run_folder *f)
     f->lock = -1;
 }
 
+static double real_or_nan(const json_t *x)
+{
+    return json_is_number(x) ? json_number_value(x) : NAN;
+}
+
 static loci_status find_end(void *arg, const json_t *line, uint64_t number, loci_error *err)
 {
     loci_result *out = arg;
@@ -120,9 +125,8 @@ static loci_status find_end(void *arg, const json_t *line, uint64_t number, loci
     out->step = json_integer_value(json_object_get(line, "step"));
     out->tokens = json_integer_value(json_object_get(line, "tokens"));
     out->loss = json_number_value(json_object_get(line, "loss_nats"));
-    out->valid_loss = json_is_number(json_object_get(line, "valid_loss_nats"))
-                          ? json_number_value(json_object_get(line, "valid_loss_nats"))
-                          : NAN;
+    out->valid_loss = real_or_nan(json_object_get(line, "valid_loss_nats"));
+    out->accuracy = real_or_nan(json_object_get(line, "accuracy"));
     out->tokens_per_s = json_number_value(json_object_get(line, "tokens_per_s"));
     out->parameters = (uint64_t)json_integer_value(json_object_get(line, "parameters"));
     out->state_bytes = (uint64_t)json_integer_value(json_object_get(line, "state_bytes"));

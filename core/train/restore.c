@@ -4,12 +4,16 @@
  * checked them, and every name and shape is compared with the model's own.
  */
 #include "core/train/restore.h"
+#include "core/config/diff.h"
 #include "core/tensor/file.h"
 #include <dirent.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define MOST_CONFIG_BYTES ((size_t)1 << 22)
 
 /* ---- the folder of checkpoints ------------------------------------------------------------------------------------------ */
 
@@ -64,7 +68,7 @@ loci_status loci_checkpoint_facts(loci_saved *out, const char *folder, loci_erro
     loci_status status = LOCI_OK;
     char *path = loci_format("%s/run.json", folder), *text = NULL;
     const char *train_hash = "", *valid_hash = "", *name;
-    json_t *root = NULL, *loss = NULL, *valid = NULL;
+    json_t *root = NULL, *loss = NULL, *valid = NULL, *accuracy = NULL;
     json_error_t je;
     json_int_t step = 0, tokens = 0;
     size_t n = 0;
@@ -79,8 +83,9 @@ loci_status loci_checkpoint_facts(loci_saved *out, const char *folder, loci_erro
         status = loci_fail(err, LOCI_E_CHECKPOINT, "%s:%d: not JSON: %s", path, je.line, je.text);
         goto out;
     }
-    if (json_unpack_ex(root, &je, 0, "{s:i, s:I, s:I, s:F, s:o, s:o, s:{s:s, s:s}}", "format", &format, "step", &step,
-                       "tokens", &tokens, "train_seconds", &out->train_seconds, "loss_nats", &loss, "valid_loss_nats", &valid, "data",
+    if (json_unpack_ex(root, &je, 0, "{s:i, s:I, s:I, s:F, s:o, s:o, s?o, s:{s:s, s:s}}", "format", &format, "step", &step,
+                       "tokens", &tokens, "train_seconds", &out->train_seconds, "loss_nats", &loss, "valid_loss_nats", &valid,
+                       "accuracy", &accuracy, "data",
                        "train_xxh64", &train_hash, "valid_xxh64", &valid_hash)) {
         status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: %s", path, je.text);
         goto out;
@@ -98,6 +103,7 @@ loci_status loci_checkpoint_facts(loci_saved *out, const char *folder, loci_erro
     out->tokens = tokens;
     out->loss = json_is_number(loss) ? json_number_value(loss) : NAN;
     out->valid_loss = json_is_number(valid) ? json_number_value(valid) : NAN;
+    out->accuracy = json_is_number(accuracy) ? json_number_value(accuracy) : NAN;
     out->train_hash = strtoull(train_hash, NULL, 16);
     out->valid_hash = strtoull(valid_hash, NULL, 16);
 out:
@@ -145,6 +151,43 @@ loci_status loci_checkpoint_latest(char *path, size_t n, const char *dir, loci_e
     loci_free(steps);
     if (status == LOCI_OK && !path[0])
         return loci_fail(err, LOCI_E_CHECKPOINT, "%s holds no checkpoint", dir);
+    return status;
+}
+
+loci_status loci_checkpoint_find(char *out, size_t n, const char *folder, loci_error *err)
+{
+    char *probe = loci_format("%s/model.safetensors", folder);
+    bool direct = probe && access(probe, F_OK) == 0;
+
+    loci_free(probe);
+    if (access(folder, F_OK) != 0)
+        return loci_fail(err, LOCI_E_CHECKPOINT, "%s: there is no such folder: give a checkpoint or a run", folder);
+    if (!direct)
+        return loci_checkpoint_latest(out, n, folder, err);
+    if (strlen(folder) >= n)
+        return loci_fail(err, LOCI_E_CHECKPOINT, "the path of a checkpoint has %zu bytes, and %zu is the most: %.80s...",
+                         strlen(folder), n - 1, folder);
+    memcpy(out, folder, strlen(folder) + 1);
+    return LOCI_OK;
+}
+
+loci_status loci_checkpoint_config(loci_conf *c, const char *path, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    char *text = NULL;
+    size_t n = 0;
+    loci_text kept = {0};
+
+    LOCI_TRY(loci_file_read(&text, &n, path, MOST_CONFIG_BYTES, err));
+    if (strlen(text) != n) {
+        status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: a NUL byte in a config", path);
+        goto out;
+    }
+    LOCI_TRY(loci_conf_without_paths(&kept, text, err));
+    status = loci_conf_text(c, path, kept.at ? kept.at : "", kept.len, err);
+out:
+    loci_text_free(&kept);
+    loci_free(text);
     return status;
 }
 

@@ -24,7 +24,7 @@ struct run {
     struct loci_run_folder folder;
     int32_t *tokens, *targets;
     loci_run *runs;
-    int64_t rows, seq, accumulate, steps, skipped;
+    int64_t rows, seq, accumulate, labels, steps, skipped; /* labels: targets of a step */
     uint64_t seed;
     loci_saved at; /* step, tokens, seconds, losses so far */
     double norm;
@@ -42,7 +42,7 @@ static loci_status memory_plan(const struct run *r, loci_error *err)
 {
     uint64_t size = loci_dtype_bytes(r->model->dtype), weights = r->model->weights.elements * size;
     uint64_t train = loci_pass_bytes(r->train), eval = loci_pass_bytes(r->eval);
-    uint64_t data = r->data->n_train + r->data->n_valid, total = 4 * weights + train + eval + data;
+    uint64_t data = r->data->bytes, total = 4 * weights + train + eval + data;
     uint64_t limit = (uint64_t)loci_conf_int(r->conf, -1, "run", "max_memory");
     const char *whose = limit ? "run.max_memory allows" : "this machine has free";
 
@@ -71,16 +71,13 @@ static loci_status open_model(struct run *r, loci_error *err)
     r->steps = setting(r, "steps");
     r->seq = loci_conf_int(r->conf, -1, "data", "seq_tok");
     LOCI_TRY(loci_data_open(&r->data, r->conf, r->seq, err));
+    r->labels = r->rows * r->data->labels * r->accumulate;
     LOCI_TRY(loci_model_new(&r->model, r->cx, err));
+    LOCI_TRY(loci_data_fits(r->data, r->model->vocab, r->conf, err));
     if (!r->how->reuse) /* compare says it once for an arm */
         loci_model_warn(r->model);
-    if (r->model->vocab < 256) {
-        status = loci_fail(err, LOCI_E_CONFIG, "%s: model.vocab = %lld, and text needs 256: one token a byte",
-                           loci_conf_origin(r->conf, -1, "model", "vocab"), (long long)r->model->vocab);
-        goto out;
-    }
     LOCI_TRY(loci_pass_new(&r->train, r->model, r->rows, r->seq, r->rows, r->rows,
-                           r->data->carry ? loci_data_longest(r->data, r->rows, r->seq) : r->seq, flags, err));
+                           loci_data_longest(r->data, r->rows, r->seq), flags, err));
     LOCI_TRY(loci_pass_new(&r->eval, r->model, r->rows, r->seq, r->rows, r->rows, r->seq, 0, err));
     LOCI_TRY(memory_plan(r, err));
     LOCI_TRY(loci_model_alloc(r->model, true, r->seed, err));
@@ -127,12 +124,12 @@ static loci_status start_or_resume(struct run *r, loci_error *err)
     loci_saved saved;
     loci_error none = LOCI_ERROR_INIT;
 
-    r->at.loss = r->at.valid_loss = NAN;
+    r->at.loss = r->at.valid_loss = r->at.accuracy = NAN;
     if (r->folder.existed && loci_checkpoint_latest(latest, sizeof latest, r->how->dir, &none) == LOCI_OK) {
         LOCI_TRY(loci_checkpoint_read(&saved, latest, r->model, r->data->carry ? r->train : NULL, true, err));
         if (saved.train_hash != r->data->train_hash || saved.valid_hash != r->data->valid_hash) {
-            status = loci_fail(err, LOCI_E_DATA, "%s was trained on other text than data.train and data.valid hold now: "
-                                                 "give the same files, or start a new run with train.init",
+            status = loci_fail(err, LOCI_E_DATA, "%s was trained on other data than [data] gives now: name the same files in data.train and "
+                               "data.valid (a task: the version of loci that made it), or start a new run with train.init",
                                latest);
             goto out;
         }
@@ -192,7 +189,7 @@ static loci_status step(struct run *r, loci_error *err)
         uint64_t micro = (uint64_t)(r->at.step * r->accumulate + a);
         loci_data_batch(r->data, r->seed, micro, r->rows, r->seq, r->tokens, r->targets, r->runs);
         LOCI_TRY(loci_pass_forward(r->train, r->tokens, r->targets, r->runs, (uint32_t)r->rows, r->seed, micro,
-                                   1.0 / (double)(n * r->accumulate), &loss, &count, NULL, err));
+                                   1.0 / (double)r->labels, &loss, &count, NULL, err));
         finite = isfinite(loss);
         if (!finite) {
             LOCI_TRY(not_finite(r, false, err));
@@ -201,7 +198,7 @@ static loci_status step(struct run *r, loci_error *err)
         LOCI_TRY(loci_pass_backward(r->train, err));
         if (r->data->carry)
             LOCI_TRY(loci_pass_carry(r->train, err));
-        total += loss / (double)(n * r->accumulate);
+        total += loss / (double)r->labels;
     }
     if (finite) {
         LOCI_TRY(loci_optimiser_norm(r->model, &r->norm, err));
@@ -221,7 +218,7 @@ out:
 static void tell(const struct run *r, const char *event)
 {
     double rate = r->at.train_seconds > 0 ? (double)r->at.tokens / r->at.train_seconds : 0;
-    loci_progress p = {event, r->at.step, r->steps, r->at.loss, r->at.valid_loss,
+    loci_progress p = {event, r->at.step, r->steps, r->at.loss, r->at.valid_loss, r->at.accuracy,
                        loci_schedule_lr(r->conf, r->at.step > 0 ? r->at.step - 1 : 0, r->steps), r->norm, rate,
                        rate > 0 ? (double)((r->steps - r->at.step) * r->rows * r->seq * r->accumulate) / rate : NAN};
 
@@ -244,16 +241,28 @@ static loci_status log_step(struct run *r, loci_error *err)
                            err);
 }
 
+static json_t *eval_line(const struct run *r, const loci_evaluation *e)
+{
+    static const char *const of_tasks[] = {"accuracy", "exact", "by_position", "by_distance", "by_depth"};
+    json_t *line = json_pack("{s:s, s:I, s:o, s:I}", "event", "eval", "step", (json_int_t)r->at.step, "valid_loss_nats",
+                             real(e->loss), "tokens", (json_int_t)e->tokens);
+    json_t *more = loci_evaluation_json(e);
+
+    for (size_t i = 0; e->scored && i < sizeof of_tasks / sizeof *of_tasks; i++)
+        json_object_set(line, of_tasks[i], json_object_get(more, of_tasks[i]));
+    json_decref(more);
+    return line;
+}
+
 static loci_status evaluate(struct run *r, loci_error *err)
 {
     loci_status status = LOCI_OK;
-    int64_t tokens = 0;
+    loci_evaluation e;
 
-    LOCI_TRY(loci_evaluate(&r->at.valid_loss, &tokens, r->data, r->eval, setting(r, "eval_tokens"), NULL, err));
-    LOCI_TRY(loci_joblog_put(r->log,
-                             json_pack("{s:s, s:I, s:o, s:I}", "event", "eval", "step", (json_int_t)r->at.step,
-                                       "valid_loss_nats", real(r->at.valid_loss), "tokens", (json_int_t)tokens),
-                             err));
+    LOCI_TRY(loci_evaluate(&e, r->data, r->eval, loci_evaluation_windows(r->data, r->conf, r->seq), false, NULL, err));
+    r->at.valid_loss = e.loss;
+    r->at.accuracy = e.accuracy;
+    LOCI_TRY(loci_joblog_put(r->log, eval_line(r, &e), err));
     tell(r, "eval");
 out:
     return status;
@@ -318,6 +327,7 @@ static loci_status result(loci_result *out, struct run *r, loci_error *err)
     out->tokens = r->at.tokens;
     out->loss = r->at.loss;
     out->valid_loss = r->at.valid_loss;
+    out->accuracy = r->at.accuracy;
     out->tokens_per_s = r->at.train_seconds > 0 ? (double)r->at.tokens / r->at.train_seconds : 0;
     out->parameters = r->model->weights.elements;
     out->peak_bytes = loci_memory_peak();
@@ -330,8 +340,9 @@ static loci_status log_end(struct run *r, const loci_result *o, loci_error *err)
 {
     return loci_joblog_put(
         r->log,
-        json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:b}", "event", "end", "step", (json_int_t)o->step, "tokens",
-                  (json_int_t)o->tokens, "loss_nats", real(o->loss), "valid_loss_nats", real(o->valid_loss),
+        json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:b}", "event", "end", "step", (json_int_t)o->step,
+                  "tokens", (json_int_t)o->tokens, "loss_nats", real(o->loss), "valid_loss_nats", real(o->valid_loss),
+                  "accuracy", real(o->accuracy),
                   "tokens_per_s", real(o->tokens_per_s), "parameters", (json_int_t)o->parameters, "state_bytes",
                   (json_int_t)o->state_bytes, "peak_bytes", (json_int_t)o->peak_bytes, "causal", o->causal),
         err);

@@ -82,6 +82,7 @@ typedef struct loci_error {
     const char *where;
     char msg[496];
 } loci_error;
+#define LOCI_ERROR_INIT {sizeof(loci_error), LOCI_OK, NULL, ""}
 
 /* ---- tensors --------------------------------------------------------------------------------------------------- */
 
@@ -543,7 +544,8 @@ typedef struct loci_class {
     uint32_t struct_size, state_version; /* state_version: raised when saved state changes its meaning */
     const char *id;      /* [a-z0-9_-]+ for ours, reverse DNS for others */
     const char *kind;    /* LOCI_KIND_*                                  */
-    const char *version, *summary, *doc; /* doc: formula, cost and paper, a few lines */
+    const char *version, *summary, *doc; /* doc: the formula, then lines that begin with "Cost: ", "Source: " (the
+                                            paper) and "Use: " (when to take it, and when not); each may go on */
     uint64_t caps;       /* LOCI_CAP_*                                   */
     uint32_t n_keys, n_wants;
     const loci_key *const *keys;

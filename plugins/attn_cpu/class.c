@@ -128,9 +128,11 @@ const loci_class loci_attn_cpu_class = {
     .version = "1.0",
     .summary = "softmax attention in tiles, vectorised: the one to use on a CPU",
     .doc =
-        "Online softmax over tiles of queries and keys, memory O(T + S); a backward recomputes the weights from lse.\n"
-        "Serves causal, offset, windows, prefix, positions, lengths, slopes and grouped heads, in f32 and f64.\n"
-        "4 T S d operations a head forward, 10 backward. Dao 2023, algorithms 1 and 2, with queries in the lanes.",
+        "o = softmax(scale q k' + slope, mask) v by online softmax over tiles of queries and keys; a backward recomputes\n"
+        "the weights from lse. Causal, offset, windows, prefix, positions, lengths, slopes, grouped heads; f32 and f64.\n"
+        "Cost: 4 T S d operations a head forward, 10 T S d backward; memory O(T + S).\n"
+        "Source: Dao 2023 (FlashAttention-2), algorithms 1 and 2, with queries in the lanes.\n"
+        "Use: on a CPU; auto takes it wherever it serves what is asked for.",
     .caps = LOCI_CAP_BACKWARD | LOCI_CAP_CAUSAL,
     .fit = fit,
     .create = create,

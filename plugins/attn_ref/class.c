@@ -105,8 +105,10 @@ const loci_class loci_attn_ref_class = {
     .version = "1.0",
     .summary = "softmax attention as the formula is written: the reference",
     .doc = "o = softmax(scale q k' + bias, mask) v with log-sum-exp, and its gradients from o and lse.\n"
-           "Serves every field of the descriptor. 4 T S d operations a head forward, 16 backward; memory O(T + S).\n"
-           "Vaswani et al. 2017, section 3.2.1; backward by recomputation as in Dao et al. 2022, algorithm 4.",
+           "Serves every field of the descriptor.\n"
+           "Cost: 4 T S d operations a head forward, 16 T S d backward; memory O(T + S).\n"
+           "Source: Vaswani et al. 2017, section 3.2.1; backward by recomputation as in Dao et al. 2022, algorithm 4.\n"
+           "Use: to check another backend, or for a field of the descriptor that no other serves.",
     .caps = LOCI_CAP_BACKWARD | LOCI_CAP_CAUSAL,
     .fit = fit,
     .create = create,

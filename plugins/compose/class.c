@@ -263,19 +263,32 @@ static const loci_mixer iface = {sizeof iface, 0, forward, backward};
                                             .iface = &iface, \
                                             .promises = promises_}
 
-CLASS(plain, one_keys, mixer_only, NULL, "the mixer alone", "y = mix(x | [p; x]), p learned rows (none by default).");
+CLASS(plain, one_keys, mixer_only, NULL, "the mixer alone",
+      "y = mix(x | [p; x]), p learned rows (none by default).\n"
+      "Cost: the mixer's.\n"
+      "Use: the baseline beside every other composition.");
 CLASS(lmm, one_keys, memory_only, NULL, "the memory alone",
-      "y = mem([p; x]), p learned rows (none by default). Behrouz et al. 2025, section 4.3.");
+      "y = mem([p; x]), p learned rows (none by default).\n"
+      "Cost: the memory's; a stream needs the same room and time for every token.\n"
+      "Source: Behrouz et al. 2025, section 4.3 (LMM).\n"
+      "Use: to see what a memory does by itself, and where a long stream must stay small.");
 CLASS(mac, mac_keys, mac_wants, mac_promises,
       "memory as context: attention by segment over [persistent; read memory; segment]",
       "per segment: h = read(queries), y = mix(x | [p; h; x]), m = write and read(y), o = gate(y, m); causal unless\n"
-      "retrieval = literal. Cost: attention T (P + 2C). Behrouz et al. 2025, section 4.1.");
+      "retrieval = literal.\n"
+      "Cost: attention of T queries over P + 2C rows each, a read and a step of the memory per token.\n"
+      "Source: Behrouz et al. 2025, section 4.1; made causal, see docs/papers.md.\n"
+      "Use: where what was stored should be weighed against the segment, token by token; the slowest of the three.");
 CLASS(mag, mag_keys, both, NULL, "memory as gate: attention and memory side by side, joined by a gate",
       "o = gate(mix(x | [p; x]), mem(x)); by default gate(y, m) = rms(y) o sigmoid(rms(m)) with gains.\n"
-      "Behrouz et al. 2025, section 4.2.");
+      "Cost: the mixer's and the memory's.\n"
+      "Source: Behrouz et al. 2025, section 4.2.\n"
+      "Use: a window for what is near beside a memory for what is far; the first to try.");
 CLASS(mal, mal_keys, both, NULL, "memory as layer: the memory with a residual, then attention over what it made",
-      "z = [p; x], u = gate(z, mem(z)), z + mem(z) by default, y = mix(u | u). Behrouz et al. 2025, section 4.3; the\n"
-      "residual is ours.");
+      "z = [p; x], u = gate(z, mem(z)), z + mem(z) by default, y = mix(u | u).\n"
+      "Cost: the memory's and the mixer's, over P + T tokens.\n"
+      "Source: Behrouz et al. 2025, section 4.3; the residual is ours.\n"
+      "Use: as the stacked layers of earlier hybrids, for comparison.");
 
 static const loci_class *const classes[] = {&class_plain, &class_lmm, &class_mac, &class_mag, &class_mal};
 

@@ -70,9 +70,10 @@ loci_status matrix_create(const loci_host *host, const loci_config *c, const loc
     if (c->get_int(c->ctx, "forget"))
         m->gate[MATRIX_ALPHA] = (struct matrix_gate){.hi = 1, .init = 0.01};
     if (!m->scan || !m->ops) {
+        fail(err, LOCI_E_DEVICE, "the device offers no %s: choose another device or memory",
+             m->scan ? LOCI_EXT_OPS : LOCI_EXT_SCAN);
         matrix_destroy(m);
-        return fail(err, LOCI_E_DEVICE, "the device offers no %s: choose another device or memory",
-                    m->scan ? LOCI_EXT_OPS : LOCI_EXT_SCAN);
+        return LOCI_E_DEVICE;
     }
     *out = m;
     return LOCI_OK;

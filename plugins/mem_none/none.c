@@ -163,9 +163,13 @@ static const loci_memory identity_iface = {
                                     .destroy = destroy, \
                                     .plan = plan, \
                                     .iface = &name##_iface}
-CLASS(zero, "a memory that answers 0: the control of every comparison", "y = 0. No state, no streams, no cost.");
+CLASS(zero, "a memory that answers 0: the control of every comparison", "y = 0. No state.\n"
+      "Cost: none.\n"
+      "Use: what a composition reaches with its memory silenced; a memory that is no better than this does nothing.");
 CLASS(identity, "a memory that answers v: a pointwise layer in its place",
-      "y = v, and 0 for a READ, which carries no v. No state.");
+      "y = v, and 0 for a READ, which carries no v. No state.\n"
+      "Cost: a copy.\n"
+      "Use: what the parameters of the front end reach without any memory behind them.");
 
 static const loci_class *const classes[] = {&zero, &identity};
 

@@ -232,7 +232,9 @@ static const loci_class cls = {
     .summary = "multi-head attention with a key-value cache: grouped heads, RoPE or ALiBi, window, QK norm",
     .doc = "o = softmax(q k' / sqrt(dk)) v per head, y = Wo o; q = Wq x, k = Wk c, v = Wv c over the context c.\n"
            "Cost: 2 T D (H dk + Hk (dk + dv) + H dv) for the projections, 2 T S H (dk + dv) for attention.\n"
-           "Vaswani et al. 2017; Ainslie et al. 2023; Su et al. 2021; Press et al. 2022.",
+           "Source: Vaswani et al. 2017; grouped heads: Ainslie et al. 2023; RoPE: Su et al. 2021; ALiBi: Press et al.\n"
+           "2022.\n"
+           "Use: the softmax layer of every composition; window_tok bounds its cost, kv_heads its cache.",
     .caps = LOCI_CAP_BACKWARD | LOCI_CAP_STREAMING | LOCI_CAP_CAUSAL | LOCI_CAP_CONTEXT,
     .n_keys = sizeof keys / sizeof *keys,
     .n_wants = 1,

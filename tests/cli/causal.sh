@@ -67,9 +67,11 @@ info_tells_the_promises_of_the_config() {
     exits 0
     is literal "$(json out promises)" '["gradients"]'
     loci info compose/mac --set compose.mac.retrieval=literal
-    prints "promises with this config: gradients; not causality: a model with it $future"
+    tr -s '\n ' ' ' <out >joined # the words, wherever the lines end
+    has_all joined "promises with this config: gradients; not causality: a model with it $future"
     loci info mixer/mha
-    prints 'promises with this config: gradients, streaming, causality, a context other than its input'
+    tr -s '\n ' ' ' <out >joined
+    has_all joined 'promises with this config: gradients, streaming, causality, a context other than its input'
 }
 
 literal_reads_whole_segments() {

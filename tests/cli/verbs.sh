@@ -7,7 +7,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-verbs="train eval compare list info config version"
+verbs="train eval compare list info explain inspect config doctor version"
 
 # The argp of glibc forgets a few bytes when it prints help or a usage error; LeakSanitizer would change the exit code.
 forgive_argp() {
@@ -52,7 +52,7 @@ a_wrong_word_is_a_usage_error_with_a_suggestion() {
     loci info titans
     exits 2
     says 'KIND/ID'
-    loci info device/cpu
+    loci inspect
     exits 2
     [ ! -s out ] || bad "a usage error writes to standard output"
 }
@@ -123,6 +123,23 @@ info_of_titans_has_keys_slots_gates_and_ports() {
     has_all ports y
 }
 
+info_takes_the_doc_apart() {
+    loci info attention/ref --json
+    exits 0
+    json out formula | grep -q '^o = softmax' || bad "no formula"
+    json out cost | grep -q '4 T S d' || bad "no cost"
+    json out source | grep -q '^Vaswani' || bad "no source"
+    [ -n "$(json out use)" ] || bad "no use"
+    json out formula | grep -q 'Cost:' && bad "the cost stands in the formula"
+    json out caps '*' | grep -qx gradients || bad "no promise of the class"
+    json out promises '*' | grep -qx gradients || bad "no promise with this config"
+    loci info device/cpu --json
+    exits 0
+    is 'slots of a device' "$(json out slots '#')" 0
+    loci info attention/ref
+    prints 'source    Vaswani' 'promises  with this config: gradients'
+}
+
 info_follows_the_config() {
     loci info mixer/mha --json --set model.dim=64 --set mixer.mha.heads=4
     exits 0
@@ -136,7 +153,7 @@ info_follows_the_config() {
 info_describes_every_component_that_list_names() {
     local id
     "$LOCI_COMMAND" list --json 2>err >all.json
-    json all.json '*' id | grep -v ^device/ >ids
+    json all.json '*' id >ids
     [ -s ids ] || bad "list names nothing"
     while read -r id; do
         loci info "$id" --json
@@ -161,7 +178,7 @@ info_of_an_unknown_component_suggests_one() {
 json_is_one_document_and_the_rest_is_on_standard_error() {
     local words
     make_config c.ini plain
-    for words in "list" "version" "info compose/mac" "info memory/titans" "config -c c.ini" "config -c c.ini --origins"; do
+    for words in "list" "version" "explain c.ini" "doctor c.ini" "info compose/mac" "info memory/titans" "config -c c.ini" "config -c c.ini --origins"; do
         loci $words --json -v
         exits 0
         json out >/dev/null || bad "loci $words --json: not one document"
@@ -316,6 +333,7 @@ a_config_that_cannot_be_read_is_refused() {
 
 facts every_verb_has_help a_wrong_word_is_a_usage_error_with_a_suggestion version_names_program_abi_and_machine \
     list_says_what_is_installed list_survives_a_reader_that_leaves info_of_titans_has_keys_slots_gates_and_ports \
+    info_takes_the_doc_apart \
     info_follows_the_config info_describes_every_component_that_list_names info_of_an_unknown_component_suggests_one \
     json_is_one_document_and_the_rest_is_on_standard_error quiet_is_quiet \
     full_and_closed_outputs_are_noticed_and_harm_nothing config_round_trips several_files_are_laid_over_each_other \

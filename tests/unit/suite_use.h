@@ -75,12 +75,13 @@ static void a_state_survives_its_file_within_a_chunk(void)
 {
     SUITE_EACH(s)
     {
-        const char *path = "suite_state.safetensors";
+        char path[] = "/tmp/loci-suite-XXXXXX";
+        const int made = mkstemp(path);
         trial t = trial_new(s, 1, 23, 2, 6, 5), a, b, c;
         loci_named named[RULE_MOST];
         loci_tensors *file = NULL;
         float *data[RULE_MOST];
-        char names[RULE_MOST][8];
+        char names[RULE_MOST][16];
         uint32_t n = 0;
 
         t.runs[0].pos = 1;
@@ -103,6 +104,7 @@ static void a_state_survives_its_file_within_a_chunk(void)
             named[i].shape[0] = t.n[PART_STATE + i];
             named[i].bytes = (uint64_t)t.n[PART_STATE + i] * sizeof **data;
         }
+        CU_ASSERT_FATAL(made >= 0 && close(made) == 0);
         CU_ASSERT_FATAL(loci_tensors_write(path, named, n, NULL, &ck_err) == LOCI_OK);
         CU_ASSERT_FATAL(loci_tensors_open(&file, path, &ck_err) == LOCI_OK);
         for (uint32_t i = 0; i < n; i++) {

@@ -260,6 +260,24 @@ static void the_tables_become_slots_gates_and_keys(void)
     rule_close(&r);
 }
 
+static loci_status no_gates(const loci_host *h, void *decl, const loci_gate *gate, uint32_t *index)
+{
+    (void)h, (void)decl, (void)gate, (void)index;
+    return LOCI_E_UNSUPPORTED;
+}
+
+static void what_the_host_refuses_is_left_to_the_host_to_say(void)
+{
+    rule r;
+
+    CK_OK(rule_open(&r, "wide", 32, 2, 8, 8, 1, NULL));
+    r.h.host.declare_gate = no_gates;
+    r.n_state = r.n_weight = 0;
+    CU_ASSERT(r.cls->declare(r.m, &r, &ck_err) == LOCI_E_UNSUPPORTED);
+    CU_ASSERT(ck_err.code == LOCI_OK && ck_err.msg[0] == 0);
+    rule_close(&r);
+}
+
 static void fit_of(rule *r, const loci_shape *shape, const char *reason)
 {
     const loci_config config = rule_config(r);
@@ -299,6 +317,7 @@ static void fit_and_create_say_why_not(void)
     X(sizes_beyond_memory_are_refused_with_a_remedy) \
     X(a_learned_start_is_the_weight_of_its_head) \
     X(the_tables_become_slots_gates_and_keys) \
+    X(what_the_host_refuses_is_left_to_the_host_to_say) \
     X(fit_and_create_say_why_not)
 
 CK_MAIN("rule", TESTS)

@@ -4,6 +4,7 @@
  */
 #include "core/compare/compare.h"
 #include "core/config/diff.h"
+#include "core/data/source.h"
 #include "core/tensor/file.h"
 #include "core/train/train.h"
 #include "tests/ck.h"
@@ -107,13 +108,15 @@ static loci_data *data_of(const char *more, int64_t seq, size_t bytes)
 static void validation_text_is_never_trained_on(void)
 {
     loci_data *d = data_of("valid_fraction = 0.25\n", 8, 1000);
+    const struct loci_text_data *x;
     int32_t in[4 * 8], next[4 * 8];
     loci_run runs[4];
 
     CU_ASSERT_FATAL(d != NULL);
-    CU_ASSERT_EQUAL(d->n_train, 750);
-    CU_ASSERT_EQUAL(d->n_valid, 250);
-    CU_ASSERT(d->valid == d->train + 750);
+    x = d->own;
+    CU_ASSERT_EQUAL(x->n_train, 750);
+    CU_ASSERT_EQUAL(x->n_valid, 250);
+    CU_ASSERT(x->valid == x->train + 750);
     for (uint64_t micro = 0; micro < 2000; micro++) {
         loci_data_batch(d, 3, micro, 4, 8, in, next, runs);
         for (int i = 0; i < 32; i++)
@@ -145,19 +148,22 @@ static void a_batch_depends_on_seed_and_step_alone(void)
 static void windows_of_an_evaluation_do_not_overlap(void)
 {
     loci_data *d = data_of("", 16, 5000);
+    const struct loci_text_data *x;
     int32_t in[16], next[16];
     int64_t n;
 
     CU_ASSERT_FATAL(d != NULL);
-    n = loci_data_windows(d, 160, 16);
+    x = d->own;
+    n = loci_data_windows(d, 0, 160, 16);
     CU_ASSERT_EQUAL(n, 10);
-    CU_ASSERT_EQUAL(loci_data_windows(d, 1 << 30, 16), (int64_t)((d->n_valid - 1) / 16));
-    n = loci_data_windows(d, 1 << 30, 16);
+    CU_ASSERT_EQUAL(loci_data_windows(d, 3, 160, 16), 3);
+    CU_ASSERT_EQUAL(loci_data_windows(d, 0, 1 << 30, 16), (int64_t)((x->n_valid - 1) / 16));
+    n = loci_data_windows(d, 0, 1 << 30, 16);
     for (int64_t i = 0; i < n; i++) {
-        loci_data_window(d, i, n, 16, in, next);
-        CU_ASSERT_EQUAL(in[0], d->valid[i * (((int64_t)d->n_valid - 17) / (n - 1))]);
+        loci_data_window(d, i, n, 16, in, next, NULL);
+        CU_ASSERT_EQUAL(in[0], x->valid[i * (((int64_t)x->n_valid - 17) / (n - 1))]);
     }
-    CU_ASSERT(((int64_t)d->n_valid - 17) / (n - 1) >= 16);
+    CU_ASSERT(((int64_t)x->n_valid - 17) / (n - 1) >= 16);
     loci_data_free(d);
 }
 
@@ -195,10 +201,11 @@ static void counting_baselines_are_ordered_and_exact_where_known(void)
     loci_baselines b;
 
     CU_ASSERT_FATAL(d != NULL);
-    CK_OK(loci_data_baselines(&b, d, 1600, 16, &ck_err));
-    CU_ASSERT_DOUBLE_EQUAL(b.uniform, log(256), 1e-12);
-    CU_ASSERT(b.bigram < b.unigram && b.unigram < b.uniform);
-    CU_ASSERT(fabs(b.unigram - log(251)) < 0.01);
+    CK_OK(loci_data_baselines(&b, d, 100, 16, &ck_err));
+    CU_ASSERT_EQUAL(b.n, 3);
+    CU_ASSERT_DOUBLE_EQUAL(b.at[0].loss, log(256), 1e-12);
+    CU_ASSERT(b.at[2].loss < b.at[1].loss && b.at[1].loss < b.at[0].loss);
+    CU_ASSERT(fabs(b.at[1].loss - log(251)) < 0.01);
     loci_data_free(d);
 }
 
