@@ -11,5 +11,9 @@ tests_unit_test_promises_SOURCES = tests/unit/test_promises.c tests/unit/layer.h
 tests_unit_test_promises_LDADD = libloci.la $(CUNIT_LIBS) -lm
 EXTRA_tests_unit_test_promises_DEPENDENCIES = $(test_plugins)
 
+check_PROGRAMS += tests/unit/test_gates
+tests_unit_test_gates_SOURCES = tests/unit/test_gates.c tests/unit/layer.h tests/unit/layer_forms.h tests/ck.h
+tests_unit_test_gates_LDADD = libloci.la $(CUNIT_LIBS) -lm
+
 # what a node tells of itself to explain, info and inspect
 libloci_la_SOURCES += %D%/ask.c

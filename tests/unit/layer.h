@@ -411,7 +411,7 @@ static inline void result_keep(struct result *out, const struct rig *r, const st
     CK_SKIP("LOCI_TEST_PLUGINS does not say where the plugins are")
 #define TOKEN (DIM * sizeof(double))
 static struct rig rig;
-static struct trial trial;
+static struct trial trial __attribute__((unused));
 static struct result one __attribute__((unused)), two __attribute__((unused));
 
 /* Values of weight `name` of the open rig. */

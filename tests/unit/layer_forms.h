@@ -16,6 +16,8 @@
 #define FROZEN TITANS "memory.titans.mode=frozen memory.titans.chunk=3 "
 #define DELTA "memory.backend=delta memory.delta.init_state=learned memory.delta.chunk=3 "
 #define HEBBIAN "memory.backend=hebbian memory.hebbian.init_state=learned memory.hebbian.chunk=3 "
+#define DEEP "memory.backend=titans memory.titans.depth=2 memory.titans.expansion=2 memory.titans.chunk=3 "
+#define PER_LAYER DEEP "memory.titans.gates=per_layer memory.titans.activation=gelu "
 #define MAC "compose.backend=mac compose.mac.segment_tok=4 "
 #define MAC_BY(retrieval) MAC "compose.mac.summary_tok=3 compose.mac.retrieval=" #retrieval " "
 #define MAG "compose.backend=mag "
@@ -110,6 +112,16 @@ static const struct form forms[] = {
     {"mag of hebbian pairs with momentum", SMALL HEBBIAN MAG "memory.hebbian.momentum=yes compose.mag.persistent_tok=2",
      2, 0, STRICT},
     {"mac previous of a gated delta rule", SMALL DELTA MAC_BY(previous) "compose.mac.persistent_tok=2", 2, 4, PREVIOUS},
+    {"lmm of an MLP", SMALL DEEP "compose.backend=lmm", 0, 0, STRICT},
+    {"lmm of a deep MLP, gates per layer, persistent rows",
+     SMALL PER_LAYER "memory.titans.depth=3 memory.titans.residual=yes compose.backend=lmm compose.lmm.persistent_tok=2",
+     2, 0, STRICT},
+    {"mac of an MLP", SMALL DEEP MAC "compose.mac.persistent_tok=2", 2, 4, STRICT},
+    {"mac previous of an MLP token by token",
+     SMALL PER_LAYER MAC_BY(previous) "memory.titans.mode=sequential compose.mac.persistent_tok=0", 0, 4, PREVIOUS},
+    {"mag of an MLP", SMALL PER_LAYER MAG "memory.titans.read_order=before_write compose.mag.persistent_tok=2", 2, 0,
+     STRICT},
+    {"mal of an MLP", SMALL DEEP MAL "memory.titans.residual=yes compose.mal.persistent_tok=2", 2, 0, STRICT},
     {"plain of gla", GLA "compose.backend=plain mixer.gla.chunk=3", 0, 0, STRICT},
     {"plain of gla, one chunk, convolutions",
      GLA "compose.backend=plain mixer.gla.mode=parallel mixer.gla.conv=3 mixer.gla.gate_normalizer=0.5", 0, 0, STRICT},
