@@ -58,6 +58,10 @@ carry="--set data.carry=yes --set mixer.mha.window_tok=16"
 
 interrupted_runs_end_with_the_same_bits() { stopped_twice_gives_the_bits_of_one_go plain INT; }
 so_do_terminated_ones_with_memory() { stopped_twice_gives_the_bits_of_one_go mac TERM; }
+so_do_runs_of_a_task() {
+    stopped_twice_gives_the_bits_of_one_go lmm INT --set data.source=task --set data.task=random-overwrite \
+        --set data.seq_tok=96
+}
 so_do_runs_that_carry_state() { stopped_twice_gives_the_bits_of_one_go mag INT $carry; }
 so_do_runs_that_accumulate_and_carry() {
     stopped_twice_gives_the_bits_of_one_go mal HUP $carry --set train.accumulate=2
@@ -297,7 +301,7 @@ a_checkpoint_names_plugins_but_never_their_paths() {
     fi
 }
 
-facts interrupted_runs_end_with_the_same_bits so_do_terminated_ones_with_memory so_do_runs_that_carry_state \
+facts interrupted_runs_end_with_the_same_bits so_do_terminated_ones_with_memory so_do_runs_of_a_task so_do_runs_that_carry_state \
     so_do_runs_that_accumulate_and_carry a_run_under_nohup_survives_a_hang_up sigusr1_saves_and_goes_on a_storm_of_signals_changes_nothing \
     resume_without_a_checkpoint_starts_at_0 resuming_a_finished_run_changes_nothing \
     a_folder_that_holds_a_run_is_refused another_config_cannot_resume other_text_cannot_resume a_run_in_use_is_locked \
