@@ -61,8 +61,10 @@ loci_status loci_node_demand(const loci_node *n, uint64_t caps, loci_error *err)
             name = loci_cap_name(i, &cap);
             break;
         }
-    return loci_fail(err, LOCI_E_PLUGIN, "%s: %s/%s cannot stand here: it does not promise %s%s", n->path, n->section,
-                     n->cls->id, name, missing & n->cls->caps ? " with this config" : "");
+    return loci_fail(err, LOCI_E_PLUGIN,
+                     "%s: %s/%s cannot stand here: it does not promise %s%s: choose another %s.backend, or one above it "
+                     "that asks for less",
+                     n->path, n->section, n->cls->id, name, missing & n->cls->caps ? " with this config" : "", n->section);
 }
 
 uint64_t loci_node_caps(const loci_node *n)

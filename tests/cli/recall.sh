@@ -40,7 +40,7 @@ a_list_recalls_what_a_state_of_fixed_size_cannot_hold() {
 memory_finds_the_needle_behind_the_window() {
     local arm
     measure needle
-    holds 'the window alone guesses' "$(mean window) <= 2 / 64"
+    holds 'the window alone guesses' "$(mean window) <= 2 / 16"
     for arm in lmm mag mac mal; do
         holds "$arm" "$(mean $arm) >= 0.5"
     done
