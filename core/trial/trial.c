@@ -77,8 +77,8 @@ static void take_weights(loci_trial *t)
 {
     for (uint32_t i = 0; i < t->n; i++) {
         struct trial_port *p = &t->ports[i];
-        for (uint64_t j = 0; p->weight && j < p->p.elements; j++)
-            p->p.value[j] = loci__get((char *)loci_ptr(&p->weight->value.t) + j * loci_dtype_bytes(p->p.dtype),
+        for (uint64_t j = 0; p->p.weight && j < p->p.elements; j++)
+            p->start[j] = p->p.value[j] = loci__get((char *)loci_ptr(&p->p.weight->value.t) + j * loci_dtype_bytes(p->p.dtype),
                                       p->p.dtype);
     }
 }
