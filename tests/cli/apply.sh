@@ -327,6 +327,8 @@ what_is_wrong_is_named_and_nothing_is_written() {
     refused 6 'no `context`' -- compose/plain --in=x.st
     tensors a.st q:F64:1x2x3x4:normal k:F64:1x2x2x4:normal v:F64:1x2x2x4:normal
     refused 6 '3 heads of `q`' -- attention/ref --in=a.st
+    tensors a.st q:F64:1x2x2x4:normal k:F64:1x2x2x4:normal v:F64:1x2x2x4:normal lengths:I32:1:3
+    refused 6 '`lengths` holds 3' -- attention/cpu --in=a.st
     refused 2 'one call' -- attention/ref --in=a.st --pieces=1
     loci apply memory/titans --in=in.st --out=no.npz
     exits 2
