@@ -49,9 +49,9 @@ json_t *apply_desc_json(bool attention)
                         m->least, m->most);
         json_object_set_new(one, "default",
                             m->type == REAL ? (m->least < 0 ? json_string("1 / sqrt(d)") : json_real(0))
-                                            : json_integer(!strncmp(m->name, "window", 6)         ? -1
-                                                           : !strcmp(m->name, "causal") ? !attention
-                                                                                        : 0));
+                                            : json_integer(!strncmp(m->name, "window", 6) ? -1
+                                                           : !strcmp(m->name, "causal")   ? !attention
+                                                                                          : 0));
         json_array_append_new(all, one);
     }
     return all;
