@@ -215,6 +215,7 @@ static loci_status forward(loci_module *m, const loci_exec *x, const loci_slots 
     HEARD(h, loci_mixer, forward, m, x, slots, io, err);
     golden_read_exec(h, x);
     golden_read_slots(h, slots);
+    golden_read_second(h, slots->state_in);
     golden_read_io(h, io);
     status = golden_ask_ops(h, x, r, err);
     if (status == LOCI_OK)

@@ -108,6 +108,12 @@ static inline void golden_read_slots(const loci_host *h, const loci_slots *s)
     GOT(h, loci_slots, s, sub_grad);
 }
 
+/* Tensors stand in arrays as well: where the second one lies. */
+static inline void golden_read_second(const loci_host *h, const loci_tensor *tensors)
+{
+    SAY_CELLS(h, "got", "loci_slots.state_in[1]", &tensors[1]);
+}
+
 static inline void golden_read_tensor(const loci_host *h, const loci_tensor *t)
 {
     GOT(h, loci_tensor, t, data);
@@ -124,18 +130,21 @@ static inline void golden_read_tensor(const loci_host *h, const loci_tensor *t)
     GOT(h, loci_tensor, t, byte_offset);
 }
 
+/* Runs stand in an array: the last one shows its stride. */
 static inline void golden_read_batch(const loci_host *h, const loci_batch *b)
 {
+    const loci_run *last = &b->runs[b->n_runs - 1];
+
     GOT(h, loci_batch, b, struct_size);
     GOT(h, loci_batch, b, n_runs);
     GOT(h, loci_batch, b, runs);
     GOT(h, loci_batch, b, pos);
-    GOT(h, loci_run, b->runs, row);
-    GOT(h, loci_run, b->runs, begin);
-    GOT(h, loci_run, b->runs, len);
-    GOT(h, loci_run, b->runs, state);
-    GOT(h, loci_run, b->runs, pos);
-    GOT(h, loci_run, b->runs, id);
+    GOT(h, loci_run, last, row);
+    GOT(h, loci_run, last, begin);
+    GOT(h, loci_run, last, len);
+    GOT(h, loci_run, last, state);
+    GOT(h, loci_run, last, pos);
+    GOT(h, loci_run, last, id);
 }
 
 static inline void golden_read_io(const loci_host *h, const loci_io *io)
@@ -278,7 +287,7 @@ static inline loci_tensor *golden_make_i32(golden_view *v, int32_t *data, const 
 
 static inline double golden_first(const loci_tensor *t)
 {
-    return *(const double *)t->data;
+    return *(const double *)loci_ptr(t);
 }
 
 #endif
