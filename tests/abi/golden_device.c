@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tests/abi/golden_device.c: the golden plugin of devices: the class, and tables of loci.ops/1 and loci.scan/1 as a host
- * calls them.
+ * tests/abi/golden_device.c: the golden plugin of devices: the class, and tables of loci.ops/1 and loci.scan/1 as a
+ * host calls them.
  *
  * Memory is real. The services answer and compute nothing, but for sumsq, which says 42.
  */
@@ -135,9 +135,23 @@ static loci_status dot(const loci_exec *x, const loci_tensor *out, const loci_te
     return LOCI_OK;
 }
 
-static const loci_ops ops = {sizeof ops, 0,         gemm, fill,      map1, map2, sum_rows, norm,
-                             norm_back,  conv,      conv_back, take, put,  rope, xent,     sumsq,
-                             adamw,      dot};
+static const loci_ops ops = {.struct_size = sizeof ops,
+                             .gemm = gemm,
+                             .fill = fill,
+                             .map1 = map1,
+                             .map2 = map2,
+                             .sum_rows = sum_rows,
+                             .norm = norm,
+                             .norm_back = norm_back,
+                             .conv = conv,
+                             .conv_back = conv_back,
+                             .take = take,
+                             .put = put,
+                             .rope = rope,
+                             .xent = xent,
+                             .sumsq = sumsq,
+                             .adamw = adamw,
+                             .dot = dot};
 
 /* ---- loci.scan/1 ---- */
 
@@ -172,7 +186,12 @@ static loci_status coef_back(const loci_exec *x, const loci_coef *c, loci_error 
     return LOCI_OK;
 }
 
-static const loci_scan scan = {sizeof scan, 0, scan_plan, scan_forward, scan_backward, coef, coef_back};
+static const loci_scan scan = {.struct_size = sizeof scan,
+                               .plan = scan_plan,
+                               .forward = scan_forward,
+                               .backward = scan_backward,
+                               .coef = coef,
+                               .coef_back = coef_back};
 
 /* ---- the device ---- */
 
@@ -245,8 +264,17 @@ static const void *get_ext(loci_module *m, const char *id)
     return table;
 }
 
-static const loci_device_class device = {sizeof device, LOCI_CPU, device_alloc, device_free, zero,   copy,
-                                         up,            down,     workers,      parallel_for, get_ext};
+static const loci_device_class device = {.struct_size = sizeof device,
+                                         .type = LOCI_CPU,
+                                         .alloc = device_alloc,
+                                         .free = device_free,
+                                         .zero = zero,
+                                         .copy = copy,
+                                         .up = up,
+                                         .down = down,
+                                         .workers = workers,
+                                         .parallel_for = parallel_for,
+                                         .get_ext = get_ext};
 
 static void tell_tables(const loci_host *h)
 {

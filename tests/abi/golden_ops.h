@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tests/abi/golden_ops.h: every function of loci.ops/1 once, on tensors so small that the answers are known: the numbers
- * in the comments are r[0], r[1] ... Included by golden_mixer.c.
+ * tests/abi/golden_ops.h: every function of loci.ops/1 once, on tensors so small that the answers are known: the
+ * numbers in the comments are r[0], r[1] ... Included by golden_mixer.c.
  */
 #ifndef LOCI_TESTS_ABI_GOLDEN_OPS_H
 #define LOCI_TESTS_ABI_GOLDEN_OPS_H
@@ -125,8 +125,7 @@ static loci_status golden_ask_conv(const loci_host *h, const loci_exec *x, const
     status = ASK(h, loci_ops, ops, conv, x, &batch, &out.t, &in.t, &w.t, &tail.t, &next.t, err);
     r[9] = golden_first(&out.t);
     if (status == LOCI_OK)
-        status =
-            ASK(h, loci_ops, ops, conv_back, x, &batch, &dx.t, &dw.t, &dtail.t, &in.t, &w.t, &tail.t, &dy.t, err);
+        status = ASK(h, loci_ops, ops, conv_back, x, &batch, &dx.t, &dw.t, &dtail.t, &in.t, &w.t, &tail.t, &dy.t, err);
     r[10] = golden_first(&dx.t) + 10 * golden_first(&dw.t) + 100 * golden_first(&dtail.t); /* 2 + 50 + 300 */
     return status;
 }
@@ -166,8 +165,8 @@ static loci_status golden_ask_rows(const loci_host *h, const loci_exec *x, const
 }
 
 /* Without decay and eps p moves by lr (m / c1) / sqrt(v / c2): g' = 4 2 = 8, m = 4, v = 16: p = 3 - 0.5 4 / 4 = 2.5. */
-static loci_status golden_ask_adamw(const loci_host *h, const loci_exec *x, const loci_ops *ops, double **at,
-                                    double *r, loci_error *err)
+static loci_status golden_ask_adamw(const loci_host *h, const loci_exec *x, const loci_ops *ops, double **at, double *r,
+                                    loci_error *err)
 {
     const int64_t one[] = {1, 0, 0, 0};
     golden_view p, g, m, v;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tests/abi/golden_parts.h: what all golden plugins do alike: read every member of the structs that every kind is given,
- * tell of their own tables, and refuse once.
+ * tests/abi/golden_parts.h: what all golden plugins do alike: read every member of the structs that every kind is
+ * given, tell of their own tables, and refuse once.
  */
 #ifndef LOCI_TESTS_ABI_GOLDEN_PARTS_H
 #define LOCI_TESTS_ABI_GOLDEN_PARTS_H

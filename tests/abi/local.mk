@@ -4,14 +4,15 @@
 # docs/design/abi.md.
 golden_plugins = %D%/golden_attention.so %D%/golden_mixer.so %D%/golden_memory.so %D%/golden_compose.so \
                  %D%/golden_device.so
-golden_parts   = %D%/golden.h %D%/golden_parts.h %D%/golden_ops.h
+golden_parts   = %D%/golden.h %D%/golden_parts.h %D%/golden_ops.h %D%/golden_scan.h
 $(golden_plugins): $(golden_parts) include/loci/plugin.h include/loci/ops.h include/loci/scan.h include/loci/device.h
 CLEANFILES += $(golden_plugins)
 EXTRA_DIST += $(golden_plugins:.so=.c) $(golden_parts) %D%/assert.h
 
 # It sees the public headers only, as the plugins do.
 check_PROGRAMS += %D%/golden_host
-%C%_golden_host_SOURCES = %D%/golden_host.c %D%/golden_fill.h %D%/golden_services.h %D%/witness.h
+%C%_golden_host_SOURCES = %D%/golden_host.c %D%/golden_fill.h %D%/golden_services.h \
+                              %D%/golden_tables.h %D%/witness.h
 EXTRA_%C%_golden_host_DEPENDENCIES = $(golden_plugins)
 
 check_PROGRAMS += %D%/test_golden
@@ -19,4 +20,9 @@ check_PROGRAMS += %D%/test_golden
 %C%_test_golden_LDADD = libloci.la $(CUNIT_LIBS) -lm
 EXTRA_%C%_test_golden_DEPENDENCIES = $(golden_plugins)
 
-dist_check_SCRIPTS += %D%/ledger.sh %D%/golden.sh %D%/guards.sh
+dist_check_SCRIPTS += %D%/ledger.sh %D%/golden.sh %D%/guards.sh %D%/report.sh
+
+# What abidiff says of the headers, for release notes: make abi-report BASE=REVISION.
+abi-report:
+	@cd "$(srcdir)" && CC='$(CC)' scripts/abi-report $(BASE)
+.PHONY: abi-report
