@@ -173,7 +173,6 @@ static void tell_io(const loci_host *h, loci_io *own, const loci_io *io, int32_t
     PUT(h, loci_io, own, dctx, NULL);
 }
 
-/* A copy of an exec has the size of the copy, not of what it was copied from. */
 static void prepare(loci_module *m, struct call c[2], const loci_exec *x, const loci_slots *slots, const loci_io *io,
                     const struct pieces *p)
 {
@@ -186,7 +185,7 @@ static void prepare(loci_module *m, struct call c[2], const loci_exec *x, const 
     tell_io(h, &c[MIXER].io, io, LOCI_OP_MIX, io->y, slots, m->sub[MIXER]);
     tell_io(h, &c[MEMORY].io, io, LOCI_OP_STEP, &c[MEMORY].y.t, slots, m->sub[MEMORY]);
     for (int i = 0; i < 2; i++) {
-        c[i].x = *x;
+        LOCI_COPY(&c[i].x, x);
         PUT(h, loci_exec, &c[i].x, struct_size, sizeof c[i].x);
         PUT(h, loci_exec, &c[i].x, scratch, scratch);
         PUT(h, loci_exec, &c[i].x, scratch_bytes, p->scratch[i]);

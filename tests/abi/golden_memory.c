@@ -162,7 +162,7 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
 {
     const loci_host *h = m->host;
     const loci_scan *scan = golden_scan_of(h, shape->device);
-    loci_shape one = *shape;
+    loci_shape one;
     loci_need sub = {sizeof sub, 0, 0, 0, 0};
     loci_tensor tensors[32] = {{0}};
     loci_batch batch = {sizeof batch, 0, NULL, NULL};
@@ -172,6 +172,7 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
     HEARD(h, loci_class, plan, m, shape, op, need, err);
     if (op == GOLDEN_NO_OP)
         return golden_refuse(h, err);
+    LOCI_COPY(&one, shape);
     PUT(h, loci_shape, &one, struct_size, sizeof one);
     one.rows = one.seq = one.ctx = one.runs = one.states = one.heads = one.k_heads = one.v_heads = one.dk = one.dv = 1;
     one.flags = LOCI_X_SAVE;
@@ -211,7 +212,7 @@ static loci_status forward(loci_module *m, const loci_exec *x, const loci_slots 
 {
     const loci_host *h = m->host;
     const loci_scan *scan = golden_scan_of(h, x->device);
-    loci_exec own = *x;
+    loci_exec own;
     double r[R] = {0}, *at = x->scratch;
     loci_status status;
 
@@ -219,6 +220,7 @@ static loci_status forward(loci_module *m, const loci_exec *x, const loci_slots 
     golden_read_exec(h, x);
     golden_read_slots(h, slots);
     read_rule(h, io);
+    LOCI_COPY(&own, x);
     PUT(h, loci_exec, &own, struct_size, sizeof own);
     own.flags = LOCI_X_SAVE;
     own.scratch = (char *)x->scratch + TENSORS_BYTES;

@@ -196,7 +196,7 @@ static void prepare(loci_module *m, struct call *c, const loci_exec *x, const lo
     PUT(h, loci_attend, &c->attend, q, io->q);
     PUT(h, loci_attend, &c->attend, k, io->k);
     PUT(h, loci_attend, &c->attend, io, &c->io);
-    c->own = *x;
+    LOCI_COPY(&c->own, x);
     PUT(h, loci_exec, &c->own, struct_size, sizeof c->own);
     c->own.scratch = (char *)x->scratch + OPS_BYTES + CALL_BYTES;
     c->own.scratch_bytes = x->scratch_bytes - OPS_BYTES - CALL_BYTES;

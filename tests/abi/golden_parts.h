@@ -8,6 +8,8 @@
 
 #include "golden.h"
 
+#include <loci/author.h>
+
 /* ---- what the host gives ---- */
 
 static inline void golden_read_host(const loci_host *h)

@@ -5,9 +5,10 @@
 golden_plugins = %D%/golden_attention.so %D%/golden_mixer.so %D%/golden_memory.so %D%/golden_compose.so \
                  %D%/golden_device.so
 golden_parts   = %D%/golden.h %D%/golden_parts.h %D%/golden_ops.h %D%/golden_scan.h
-$(golden_plugins): $(golden_parts) include/loci/plugin.h include/loci/ops.h include/loci/scan.h include/loci/device.h
+$(golden_plugins): $(golden_parts) include/loci/plugin.h include/loci/ops.h include/loci/scan.h include/loci/device.h \
+                   include/loci/author.h
 CLEANFILES += $(golden_plugins)
-EXTRA_DIST += $(golden_plugins:.so=.c) $(golden_parts) %D%/assert.h
+EXTRA_DIST += $(golden_plugins:.so=.c) $(golden_parts) %D%/assert.h %D%/grow.awk
 
 # It sees the public headers only, as the plugins do.
 check_PROGRAMS += %D%/golden_host
@@ -20,6 +21,7 @@ check_PROGRAMS += %D%/test_golden
 %C%_test_golden_LDADD = libloci.la $(CUNIT_LIBS) -lm
 EXTRA_%C%_test_golden_DEPENDENCIES = $(golden_plugins)
 
+LONG_TESTS += %D%/growth.sh
 dist_check_SCRIPTS += %D%/ledger.sh %D%/golden.sh %D%/guards.sh %D%/report.sh
 
 # What abidiff says of the headers, for release notes: make abi-report BASE=REVISION.
