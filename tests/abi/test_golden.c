@@ -224,5 +224,31 @@ static void golden__device_serves_a_context(void)
     rig_close(&r);
 }
 
-#define TESTS(X) X(golden__answers_are_those_of_the_services) X(golden__device_serves_a_context)
+/* A plugin of a draft in which loci_exec ended with `seed`, and one of a draft in which it went on. */
+static void copy__knows_what_both_sides_know(void)
+{
+    struct {
+        loci_exec x;
+        uint64_t more;
+    } longer;
+    loci_exec shorter, copy;
+
+    memset(&shorter, 0x5a, sizeof shorter);
+    shorter.struct_size = offsetof(loci_exec, step);
+    shorter.seed = 7;
+    memset(&copy, 0xa5, sizeof copy);
+    LOCI_COPY(&copy, &shorter);
+    CU_ASSERT_EQUAL(copy.struct_size, sizeof copy);
+    CU_ASSERT_EQUAL(copy.seed, 7);
+    CU_ASSERT(copy.step == 0 && copy.scratch == NULL && copy.host_bytes == 0);
+    memset(&longer, 0, sizeof longer);
+    longer.x.struct_size = sizeof longer;
+    longer.x.host_bytes = 9;
+    LOCI_COPY(&copy, &longer.x);
+    CU_ASSERT_EQUAL(copy.struct_size, sizeof copy);
+    CU_ASSERT_EQUAL(copy.host_bytes, 9);
+}
+
+#define TESTS(X) \
+    X(copy__knows_what_both_sides_know) X(golden__answers_are_those_of_the_services) X(golden__device_serves_a_context)
 CK_MAIN("golden", TESTS)
