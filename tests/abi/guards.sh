@@ -28,6 +28,9 @@ cc=${LOCI_TEST_CC:-cc} cxx=${LOCI_TEST_CXX:-c++} goldens=$LOCI_TEST_BUILD/tests/
 draft=$(sed -n 's/^#define LOCI_ABI_DRAFT \([0-9]*\).*/\1/p' include/loci/plugin.h)
 mkdir -p "$tmp/tests"
 cp -r scripts "$tmp/scripts" && cp -r tests/abi "$tmp/tests/abi"
+copy_headers() { # afresh, and so that they can be changed where the sources cannot
+    rm -rf "$tmp/include" && cp -r include "$tmp/include" && chmod -R u+w "$tmp"
+}
 printf '#include "tests/abi/assert.h"\n#include "tests/abi/draft_%s.inc"\n' "$draft" | tee "$tmp/a.c" >"$tmp/a.cc"
 
 bad() {
@@ -65,7 +68,7 @@ golden() { # the number of golden plugins that notice
 
 row() { # row WORDS HEADER SED: one change of one header; all: grow.awk
     local what=$1 header=$2 edit=$3 places types values holes diff old line flags
-    rm -rf "$tmp/include" && cp -r include "$tmp/include"
+    copy_headers
     if [ "$header" = all ]; then
         for header in plugin.h ops.h scan.h device.h; do
             awk -v spare='' -f tests/abi/grow.awk "include/loci/$header" >"$tmp/include/loci/$header"
@@ -106,7 +109,7 @@ table=
 [ "${1-}" != --table ] || table=yes
 
 # Without a change nobody speaks.
-cp -r include "$tmp/include"
+copy_headers
 # shellcheck disable=SC2086
 $cc -std=c11 -w -I"$tmp" -I"$tmp/include" -fsyntax-only "$tmp/a.c" || bad "the ledger does not hold to begin with"
 for kind in attention mixer memory compose device; do

@@ -21,7 +21,7 @@ failed=0
 
 sees() { # sees CODE WORDS SED: abidiff's exit code for one change of plugin.h
     local said
-    rm -rf "$tmp/old" && cp -r include "$tmp/old"
+    rm -rf "$tmp/old" && cp -r include "$tmp/old" && chmod -R u+w "$tmp/old"
     sed -i -e "$3" "$tmp/old/loci/plugin.h"
     said=$(scripts/abi-report "$tmp/old" | tail -n 1)
     case $said in
