@@ -20,6 +20,7 @@ import torch
 from common import Case, Draw, named, plain
 from delta import Published
 from front import Layer
+from gla import gla
 from layers import rms
 from mha import mha
 from titans import Deep, Matrix
@@ -123,5 +124,109 @@ class Mac(Block):
         return m, after
 
 
+def has(loci, backend, settings):
+    """Weights and states of the block and of the components inside, and the gates of its memory."""
+    slots = {s["name"]: s for s in loci.info(f"compose/{backend}", settings)["slots"]}
+    gates = []
+    for role in ("mixer", "memory"):
+        if (role, backend) in (("mixer", "lmm"), ("memory", "plain")):
+            continue
+        layer = ("--layer",) if role == "memory" else ()
+        info = loci.info(f"{role}/{settings[f'{role}.backend']}", settings, *layer)
+        gates = gates or info["gates"]
+        slots.update({f"{role}.{s['name']}": {**s, "name": f"{role}.{s['name']}"} for s in info["slots"]})
+    return {"slots": list(slots.values()), "gates": gates}
+
+
 def cases(loci):
-    return iter(())
+    def case(name, backend, own=(), rule=Matrix(), memory="titans", rule_set=(("init_state", "learned"),), mixer="mha", mixer_set=(), mix=(),
+             options=(), B=2, T=19, dim=16, form="normgate", **how):
+        draw, component = Draw("compose" + name), f"compose/{backend}"
+        settings = {"model.dim": dim, "compose.backend": backend, "mixer.backend": mixer, "memory.backend": memory,
+                    "memory.heads": 2, f"mixer.{mixer}.heads": 2,
+                    **{f"compose.{backend}.{k}": v for k, v in dict(own).items()},
+                    **{f"memory.{memory}.{k}": v for k, v in dict(rule_set).items()},
+                    **{f"mixer.{mixer}.{k}": v for k, v in dict(mixer_set).items()}}
+        parts = has(loci, backend, settings)
+        x = {"x": draw.normal(B, T, dim), **draw.weights(parts)}
+        layer = Layer(rule, 2, parts["gates"])
+        inside = {"slots": [{**s, "name": s["name"][7:]} for s in parts["slots"] if s["name"].startswith("memory.")]}
+
+        def reference(x):
+            w, end = plain(x, "param"), {}
+            mixing, remembering = plain(w, "mixer"), plain(w, "memory")
+
+            def attend(a, ctx, a_pos, ctx_pos):
+                if mixer == "mha":
+                    return mha(a, mixing, 2, ctx, a_pos, ctx_pos, **{"pos": "rope", **dict(mix)})
+                zero = {"S": a.new_zeros(B, 2, dim // 2, dim // 4)}
+                y, last = gla(ctx, mixing, zero, H=2)  # rows before x are its first tokens
+                end.update(named("mix", last))
+                return y[:, ctx.shape[1] - a.shape[1] :]
+
+            def remember(z):
+                y, last = layer.step(z, remembering, first)
+                end.update(named("mem", last))
+                return y
+
+            first = layer.begin(inside, remembering, B, x["x"])
+            if backend == "mac":
+                block = Mac(w, attend, (layer, remembering, first), form, **how)
+                y, run, snap = block(x["x"])
+                end.update({**named("run", run), **named("snap", snap)})
+                if block.retrieval == "previous":  # token t in row t mod C
+                    rows = [x["x"][:, max(t for t in range(T) if t % block.segment == i)] for i in range(block.segment)]
+                    end["last"] = torch.stack(rows, 1)
+            else:
+                block = Block(w, attend, remember, form)
+                y = getattr(block, backend)(x["x"], **how)
+            return {"y": y, **named("state", end)}
+
+        cache = [f"state.mix.{n}" for n in ("k", "v", "pos")]  # its place for a row is the host's affair
+        return Case(name, component, x, reference, settings, options, (*cache, *(f"d_{n}" for n in cache)))
+
+    pieces, learned = ("--pieces", "3,1,7"), {"init_state": "learned"}
+    frozen = {"rule": Matrix(frozen=4), "rule_set": {"mode": "frozen", "chunk": 4, "theta_max": 0.25, **learned}}
+    deep = {"rule": Deep(frozen=4), "rule_set": {"depth": 2, "chunk": 4, "expansion": 2}}
+    gated = {"rule": Published(), "memory": "delta", "rule_set": learned}
+    four = {"segment_tok": 4}
+
+    for how in ("strict", "summary", "previous", "literal"):
+        own = {**four, "retrieval": how, **({"summary_tok": 3} if how == "summary" else {})}
+        yield case(f"mac, {how}", "mac", own, segment=4, retrieval=how)
+        if how != "literal":
+            yield case(f"mac, {how}, in pieces", "mac", own, segment=4, retrieval=how, options=pieces)
+    yield case("mac, from nothing", "mac", four, segment=4, rule_set=())
+    yield case("mac, one token a segment", "mac", {"segment_tok": 1}, segment=1)
+    yield case("mac, one segment", "mac", {"segment_tok": 32}, segment=32)
+    yield case("mac, no persistent rows", "mac", {**four, "persistent_tok": 0}, segment=4)
+    yield case("mac, a window in the segment", "mac", {"segment_tok": 8}, mixer_set={"window_tok": 3}, mix={"window": 3},
+               segment=8)
+    yield case("mac, no positions", "mac", four, mixer_set={"pos": "none"}, mix={"pos": "none"}, segment=4)
+    yield case("mac, frozen memory", "mac", {"segment_tok": 6}, segment=6, **frozen)
+    yield case("mac, MLP", "mac", {"segment_tok": 6}, segment=6, T=14, **deep)
+    yield case("mac, MLP, in pieces", "mac", {"segment_tok": 6}, segment=6, T=14, options=pieces, **deep)
+    yield case("mac, gated delta", "mac", four, segment=4, **gated)
+    for form in ("mul", "sig", "lerp", "add"):
+        yield case(f"mac, gate {form}", "mac", {**four, "gate": form}, segment=4, form=form)
+        yield case(f"mag, gate {form}", "mag", {"gate": form}, form=form)
+    yield case("mag", "mag")
+    yield case("mag, from nothing", "mag", rule_set=())
+    yield case("mag, in pieces", "mag", options=pieces)
+    yield case("mag, window, grouped heads", "mag", mixer_set={"window_tok": 5, "kv_heads": 1}, mix={"window": 5, "kv": 1})
+    yield case("mag, the memory sees p", "mag", {"persistent_to_memory": "yes"}, to_memory=True)
+    yield case("mag, frozen memory, in pieces", "mag", options=pieces, **frozen)
+    yield case("mag, MLP", "mag", T=14, **deep)
+    yield case("mag, gla and gated delta", "mag", mixer="gla", **gated)
+    yield case("mal", "mal", form="add")
+    yield case("mal, from nothing", "mal", form="add", rule_set=())
+    yield case("mal, in pieces", "mal", form="add", options=pieces)
+    yield case("mal, p past the memory", "mal", {"persistent_to_memory": "no"}, form="add", to_memory=False)
+    yield case("mal, normgate, window", "mal", {"gate": "normgate"}, mixer_set={"window_tok": 5}, mix={"window": 5})
+    yield case("mal, MLP", "mal", form="add", T=14, **deep)
+    yield case("mal, gla", "mal", form="add", mixer="gla")
+    yield case("lmm", "lmm")
+    yield case("lmm, persistent rows, in pieces", "lmm", {"persistent_tok": 3}, options=pieces)
+    yield case("plain", "plain")
+    yield case("plain, persistent rows, in pieces", "plain", {"persistent_tok": 3}, options=pieces)
+    yield case("plain, gla, persistent rows", "plain", {"persistent_tok": 3}, mixer="gla")

@@ -23,19 +23,20 @@ RMS_EPS = 1e-5
 
 
 class Identity:
-    """memory/identity: y = v; and memory/zero."""
-
-    def __init__(self, zero=False):
-        self.zero = zero
+    """memory/identity: y = v."""
 
     def begin(self, weights, streams):
         return {}
 
-    def read(self, q, state):
-        return torch.zeros_like(q)
+    def step(self, q, k, v, gate, state, pos=0):
+        return v, {}
+
+
+class Zero(Identity):
+    """memory/zero: y = 0, with nothing projected; one token of it stands for all."""
 
     def step(self, q, k, v, gate, state, pos=0):
-        return (0 * v if self.zero else v), {}
+        return torch.zeros(1, 1, 3, 8), {}
 
 
 class Layer:
@@ -65,7 +66,7 @@ class Layer:
             y = rms(y, w["front.norm.weight"], RMS_EPS)
         y = y.flatten(2)
         if "front.out_gate.weight" in w:
-            y = y * F.silu(x @ w["front.out_gate.weight"].T)
+            y = y.to(x.dtype) * F.silu(x @ w["front.out_gate.weight"].T)
         return y @ w["front.o.weight"].T if "front.o.weight" in w else y
 
     def step(self, x, w, state, pos=0):
@@ -134,4 +135,4 @@ def cases(loci):
     yield case("delta, frozen, learned start", "delta", Delta(frozen=4), {"mode": "frozen", "chunk": 4, **learned})
     yield case("hebbian", "hebbian", Hebbian(), pos=3)
     yield case("identity", "identity", Identity())
-    yield case("zero", "zero", Identity(zero=True))
+    yield case("zero", "zero", Zero())

@@ -10,6 +10,7 @@ Where we depart from nn.MultiheadAttention: no biases, no dropout here; its bool
 
 import torch
 import torch.nn.functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from attention import naive
 from common import Case, Draw, named, plain
@@ -50,8 +51,9 @@ def mha(x, w, H, ctx=None, q_pos=None, k_pos=None, kv=0, pos="none", window=0, s
         o = naive(a, {"scale": q.shape[-1] ** -0.5, "softcap": softcap})["o"]
     else:
         bias = torch.where(seen, a.get("bias", torch.zeros((), dtype=x.dtype)), -torch.inf)
-        o = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=bias,
-                                           enable_gqa=kv != H).transpose(1, 2)
+        with sdpa_kernel(SDPBackend.MATH):  # the one that has second derivatives, which a deep memory asks for
+            o = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=bias,
+                                               enable_gqa=kv != H).transpose(1, 2)
     if end is not None:
         end["k"], end["v"] = k, v
     return o.flatten(2) @ w["o.weight"].T

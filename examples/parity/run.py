@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Components of loci against independent implementations in plain PyTorch: outputs and all gradients.
+
+    python3 run.py                       everything, in float32 and float64
+    python3 run.py --only titans         groups or cases whose name holds a word; --list names them all
+    python3 run.py --loci PATH           this command; else LOCI_COMMAND, build/loci of this tree, or the path
+
+A line is a case: the largest relative RMS of any tensor that comes out, and which tensor it is. The limit is 1e-5 in
+float32 and 1e-10 in float64. The exit code is 1 when a case is worse, 77 when PyTorch is not there.
+"""
+
+import argparse
+import importlib
+import platform
+import sys
+import time
+
+GROUPS = ("attention", "mha", "gla", "titans", "delta", "hebbian", "front", "compose")
+
+
+def arguments():
+    parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parse.add_argument("--only", action="append", metavar="WORD", help="cases whose `group: name` holds this; repeatable")
+    parse.add_argument("--dtype", choices=("f32", "f64"), help="one type instead of both")
+    parse.add_argument("--list", action="store_true", help="name the cases and do nothing")
+    parse.add_argument("--markdown", action="store_true", help="the summary as a table for a README")
+    parse.add_argument("--each", action="store_true", help="every tensor of every case")
+    parse.add_argument("--loci", metavar="PATH", help="the command to run")
+    return parse.parse_args()
+
+
+def processor():
+    try:
+        with open("/proc/cpuinfo") as f:
+            return next(line.split(":", 1)[1].strip() for line in f if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def chosen(loci, only):
+    """(group, case) of those that --only lets through."""
+    for group in GROUPS:
+        for case in importlib.import_module(group).cases(loci):
+            if not only or any(word in f"{group}: {case.component}, {case.name}" for word in only):
+                yield group, case
+
+
+def hold(common, loci, case, dtype, each):
+    """A line of the table: (worst, PyTorch's own, passed), having said it."""
+    label = f"{common.NAMES[dtype]}  {case.component:<18} {case.name}"
+    try:
+        r = common.compare(loci, case, dtype)
+    except common.Refused as refused:
+        print(f"{'refused':>9}  {label}: {refused}", flush=True)
+        return float("inf"), 0.0, False
+    passed = r.worst <= common.LIMIT[dtype]
+    print(f"{r.worst:9.1e}  {label}{'' if passed else '  WORSE THAN %.0e' % common.LIMIT[dtype]}  ({r.where})", flush=True)
+    for name, d in sorted(r.each.items(), key=lambda item: -item[1]) if each or not passed else ():
+        print(f"{d:19.1e}  {name}")
+    return r.worst, r.torch, passed
+
+
+def summary(rows, markdown):
+    """Per group and type: cases, the worst of them, and how far PyTorch in float32 is from itself in float64."""
+    lines = []
+    for group in GROUPS:
+        for dtype in ("f32", "f64"):
+            of = [r for r in rows if r[:2] == (group, dtype)]
+            if of:
+                worst = max(of, key=lambda r: r[3])
+                own = f"{max(r[4] for r in of):.1e}" if dtype == "f32" else ""
+                lines.append((group, dtype, str(len(of)), f"{worst[3]:.1e}", own, worst[2]))
+    head = ("group", "type", "cases", "worst", "PyTorch f32", "where")
+    if markdown:
+        print("\n| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+    else:
+        print("\n{:<10} {:<5} {:>5}  {:>8}  {:>11}  {}".format(*head))
+    for line in lines:
+        print("| " + " | ".join(line) + " |" if markdown else "{:<10} {:<5} {:>5}  {:>8}  {:>11}  {}".format(*line))
+
+
+def main():
+    args = arguments()
+    try:
+        import numpy
+        import safetensors
+        import torch
+    except ImportError as missing:
+        print(f"parity: {missing.name} is not installed for {sys.executable}: nothing was compared; "
+              "`pip install -r requirements.txt`, or name another interpreter", file=sys.stderr)
+        return 77
+
+    import common
+    import selftest
+
+    started, loci, rows = time.time(), common.Loci(args.loci), []
+    torch.set_num_threads(2)
+    if args.list:
+        for group, case in chosen(loci, args.only):
+            print(f"{group}: {case.component}, {case.name}")
+        return 0
+    wrong = 0
+    if not args.only:
+        wrong = selftest.run(lambda name, holds, remark: holds or print(f"self-test FAILED: {name} {remark}"))
+    for group, case in chosen(loci, args.only):
+        for dtype, name in common.NAMES.items():
+            if args.dtype in (None, name):
+                worst, own, passed = hold(common, loci, case, dtype, args.each)
+                rows.append((group, name, case.name, worst, own))
+                wrong += not passed
+    if not rows:
+        print(f"parity: no case is called {' or '.join(args.only)}: --list names them", file=sys.stderr)
+        return 2
+    summary(rows, args.markdown)
+    print(f"\n{loci.run('version').strip().splitlines()[0]}; PyTorch {torch.__version__}, numpy {numpy.__version__}, safetensors "
+          f"{safetensors.__version__}, Python {platform.python_version()}; {processor()}; "
+          f"{time.strftime('%Y-%m-%d')}; {time.time() - started:.0f} s")
+    print(f"{len(rows) - wrong} passed, {wrong} failed")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
