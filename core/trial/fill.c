@@ -49,8 +49,7 @@ static void weight(const struct trial_port *p, uint64_t key)
 
     loci_random_fill_normal(q->value, q->elements, key);
     for (uint64_t i = 0; i < q->elements; i++)
-        q->value[i] = size_of(q) * q->value[i] + loci__get((char *)loci_ptr(&p->weight->value.t) +
-                                                               i * loci_dtype_bytes(q->dtype), q->dtype);
+        q->value[i] = p->start[i] + size_of(q) * q->value[i];
 }
 
 /* The integers beside the rows of a cache: row r is at position r. */
@@ -90,7 +89,7 @@ void loci_trial_fill(loci_trial *t, uint64_t seed)
             directions(p->value, p->elements, (uint64_t)p->shape[3]);
         if (p->role == LOCI_PORT_OUTPUT)
             normal(p->grad, p->elements, loci_mix64(key), 1), rounded(p->grad, p->elements, t->size.dtype);
-        if (p->role == LOCI_PORT_STATE)
+        if (p->role == LOCI_PORT_STATE && (!p->cache || tp->top))
             normal(p->end_grad, p->elements, loci_mix64(key), 1), rounded(p->end_grad, p->elements, t->size.dtype);
         if (p->role != LOCI_PORT_OUTPUT)
             rounded(p->value, p->elements, t->size.dtype);

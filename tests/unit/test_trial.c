@@ -5,6 +5,7 @@
  */
 #include "core/trial/impl.h"
 #include "tests/ck.h"
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -370,9 +371,394 @@ static void gradients__are_those_of_differences(void)
     }
 }
 
+/* ---- operations of a memory, and what a run refuses -------------------------------------------------------------- */
+
+/* A read answers and leaves the state, a write changes it and answers nothing; both have gradients. */
+static void read_and_write__each_do_one_half(void)
+{
+    NEED_PLUGINS;
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        const struct subject *s = &subjects[i];
+        struct rig r;
+        if (strcmp(s->kind, "memory") || !s->random_state)
+            continue;
+        if (subject_open(&r, s, loci_f64)) {
+            const loci_port *y = loci_trial_find(r.t, "y");
+            double size = 0;
+            give_states(r.t);
+            for (int op = LOCI_OP_READ; op <= LOCI_OP_WRITE; op++)
+                for (int harsh = 0; harsh < 2; harsh++) {
+                    double moved = 0;
+                    if (!ran(s, "one half", r.t, &(loci_trial_how){.op = op, .back = true, .harsh = harsh}))
+                        continue;
+                    size = 0;
+                    for (uint64_t j = 0; j < y->elements; j++)
+                        size += fabs(y->value[j]);
+                    for (uint32_t k = 0; k < loci_trial_n_ports(r.t); k++) {
+                        const loci_port *p = loci_trial_port(r.t, k);
+                        for (uint64_t j = 0; p->role == LOCI_PORT_STATE && !strchr(p->name + 6, '.') && j < p->elements;
+                             j++)
+                            moved += fabs(p->end[j] - p->value[j]);
+                    }
+                    CK_TRUE(op == LOCI_OP_READ ? moved == 0 : size == 0, "%s: op %d moved the state by %g, y is %g",
+                            s->name, op, moved, size);
+                    if (strcmp(s->name, "zero") && strcmp(s->name, "identity"))
+                        CK_TRUE(op == LOCI_OP_READ ? size > 0 : moved > 0, "%s: op %d does nothing", s->name, op);
+                }
+        }
+        rig_close(&r);
+    }
+}
+
+static double norm_of(const double *x, uint64_t n)
+{
+    double sum = 0;
+
+    for (uint64_t i = 0; i < n; i++)
+        sum += x[i] * x[i];
+    return sqrt(sum);
+}
+
+/* No comparison above is one of zeros. */
+static void nothing__is_zero_by_accident(void)
+{
+    NEED_PLUGINS;
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        const struct subject *s = &subjects[i];
+        struct rig r;
+        if (strcmp(s->name, "zero") && subject_open(&r, s, loci_f64)) {
+            for (int given = 0; given < 1 + s->random_state; given++) {
+                if (given)
+                    give_states(r.t);
+                if (!ran(s, "backward", r.t, &(loci_trial_how){.back = true}))
+                    continue;
+                for (uint32_t k = 0; k < loci_trial_n_ports(r.t); k++) {
+                    const loci_port *p = loci_trial_port(r.t, k);
+                    if (p->role == LOCI_PORT_OUTPUT)
+                        CK_TRUE(norm_of(p->value, p->elements) > 0.1, "%s: %s is 0", s->name, p->name);
+                    else if (p->real && (given ? p->role == LOCI_PORT_STATE : p->role != LOCI_PORT_STATE))
+                        CK_TRUE(norm_of(p->grad, p->elements) > 1e-3, "%s: the gradient of %s is 0", s->name, p->name);
+                }
+            }
+            rig_close(&r);
+        }
+    }
+}
+
+/* Strides with gaps and addresses that are only those of elements change nothing for a rule. */
+static void odd_tensors__change_nothing(void)
+{
+    NEED_PLUGINS;
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        const struct subject *s = &subjects[i];
+        struct results want;
+        struct rig r;
+        if (subject_open(&r, s, loci_f64) && ran(s, "plain", r.t, &(loci_trial_how){.back = true})) {
+            results_keep(&want, r.t);
+            if (ran(s, "padded", r.t, &(loci_trial_how){.back = true, .padded = true}))
+                results_same(s->name, "padded", r.t, &want, true, 1e-10);
+            if (ran(s, "misaligned", r.t, &(loci_trial_how){.back = true, .misalign = 8}))
+                results_same(s->name, "misaligned", r.t, &want, true, 1e-10);
+            if (ran(s, "padded, harsh", r.t, &(loci_trial_how){.back = true, .padded = true, .harsh = true}))
+                results_same(s->name, "padded, harsh", r.t, &want, true, 1e-10);
+            results_free(&want);
+        }
+        rig_close(&r);
+    }
+}
+
+/* A context of its own, and dropout that does not depend on the cut. */
+static void a_mixer__takes_a_context_and_drops_the_same(void)
+{
+    const struct subject s = {"mha", "mixer", RULE, "mixer.backend=mha mixer.mha.heads=2", true};
+    const struct subject drop = {"mha dropout", "mixer", RULE,
+                                 "mixer.backend=mha mixer.mha.heads=2 mixer.mha.dropout=0.5", true};
+    const loci_trial_size size = {.docs = 3, .seq = 11, .keys = 5, .dim = 8, .dtype = loci_f64};
+    struct results dry, wet;
+    struct rig r;
+    double apart;
+
+    NEED_PLUGINS;
+    CK_OK(rig_open(&r, "mixer", RULE, s.set, &size));
+    for (int64_t d = 0; d < 3; d++)
+        loci_trial_length(r.t, d, lengths[d], 0);
+    loci_trial_fill(r.t, 3);
+    CK_TRUE(loci_trial_find(r.t, "context") != NULL, "there is no context");
+    all_cuts(&s, &r, "context, ");
+    check_gradients(&s, r.t);
+    rig_close(&r);
+    if (subject_open(&r, &drop, loci_f64) && ran(&drop, "dry", r.t, NULL)) {
+        loci_cutting ones;
+        results_keep(&dry, r.t);
+        CK_OK(cut_make(&ones, ONES, r.t));
+        ran(&drop, "dropout", r.t, &(loci_trial_how){.back = true, .train = true});
+        results_keep(&wet, r.t);
+        apart = ck_rms(wet.out[wet.n - 1], dry.out[dry.n - 1], loci_trial_find(r.t, "y")->elements);
+        CK_TRUE(apart > 0.01, "dropout changed y by %g", apart);
+        ran(&drop, "dropout one by one", r.t, &(loci_trial_how){.cut = &ones, .back = true, .train = true});
+        results_same(drop.name, "dropout one by one", r.t, &wet, true, 1e-10);
+        loci_cut_free(&ones);
+        results_free(&dry);
+        results_free(&wet);
+    }
+    rig_close(&r);
+}
+
+static void a_run__refuses_what_cannot_be(void)
+{
+    const struct subject s = {"mha", "mixer", RULE, "mixer.backend=mha mixer.mha.heads=2", true};
+    struct rig r;
+
+    NEED_PLUGINS;
+    if (!subject_open(&r, &s, loci_f64))
+        return;
+    loci_trial_length(r.t, 0, 11, 5);
+    CK_TRUE(loci_trial_run(r.t, NULL, &ck_err) == LOCI_E_ARG && strstr(ck_err.msg, "give state.k"), "%s", ck_err.msg);
+    loci_error_clear(&ck_err);
+    loci_trial_length(r.t, 0, 11, 20);
+    CK_TRUE(loci_trial_run(r.t, NULL, &ck_err) == LOCI_E_ARG && strstr(ck_err.msg, "larger capacity"), "%s", ck_err.msg);
+    loci_error_clear(&ck_err);
+    loci_trial_length(r.t, 0, 11, 0);
+    CK_TRUE(loci_trial_run(r.t, &(loci_trial_how){.back = true, .inplace = true}, &ck_err) == LOCI_E_ARG, "%s",
+            ck_err.msg);
+    rig_close(&r);
+}
+
+/* ---- attention --------------------------------------------------------------------------------------------------- */
+
+#define B 2
+#define T 5
+#define S 7
+#define H 4
+struct tensors {
+    loci_view mask, bias, slopes, table, sink, lengths, q_seg, blocks;
+    uint8_t mask_data[B * H * T * S];
+    int32_t lengths_data[B], seg_data[B * S], blocks_data[B * 3];
+};
+
+/* Nothing; everything that a descriptor can hold but pages; pages; what every backend has. */
+static void describe(loci_attn_desc *d, struct tensors *n, int which)
+{
+    const loci_device cpu = {LOCI_CPU, 0};
+
+    memset(n, 0, sizeof *n);
+    *d = (loci_attn_desc){.struct_size = sizeof *d, .scale = 0.4, .window_left = -1, .window_right = -1};
+    if (which == 0)
+        return;
+    if (which == 1) {
+        for (int i = 0; i < B * H * T * S; i++)
+            n->mask_data[i] = i % 5 != 0;
+        d->causal = 1;
+        d->offset = S - T;
+        d->window_left = 4;
+        d->window_right = 0;
+        d->prefix = 1;
+        d->softcap = 5;
+        d->max_distance = 8;
+        d->mask = loci_view_set(&n->mask, n->mask_data, cpu, loci_u8, 4, (int64_t[]){B, H, T, S});
+        d->bias = loci_view_set(&n->bias, NULL, cpu, loci_f64, 4, (int64_t[]){1, H, T, S});
+        d->slopes = loci_view_set(&n->slopes, NULL, cpu, loci_f64, 1, (int64_t[]){H});
+        d->table = loci_view_set(&n->table, NULL, cpu, loci_f64, 2, (int64_t[]){8, H});
+        d->sink = loci_view_set(&n->sink, NULL, cpu, loci_f64, 1, (int64_t[]){H});
+    }
+    if (which == 3) {
+        d->causal = 1;
+        d->offset = S - T;
+        d->window_left = 4;
+    }
+    for (int i = 0; i < B; i++)
+        n->lengths_data[i] = S - 3 * i;
+    for (int i = 0; i < 3 * B; i++)
+        n->blocks_data[i] = (5 * i + 2) % 6;
+    d->k_len = loci_view_set(&n->lengths, n->lengths_data, cpu, loci_i32, 1, (int64_t[]){B});
+    if (which == 2) {
+        d->block_tok = 3;
+        d->block_table = loci_view_set(&n->blocks, n->blocks_data, cpu, loci_i32, 2, (int64_t[]){B, 3});
+    }
+}
+
+static void attention__is_the_same_however_its_tensors_lie(void)
+{
+    static const char *const backends[] = {"ref", "cpu"};
+
+    NEED_PLUGINS;
+    for (int backend = 0; backend < 2; backend++)
+        for (int which = 0; which < 4; which++) {
+            struct subject s = {backends[backend], "attention", RULE, NULL, false};
+            struct tensors tensors;
+            struct results want;
+            loci_attn_desc desc;
+            loci_trial_size size = {.docs = B, .seq = T, .keys = S, .blocks = 6, .heads = H, .k_heads = 2, .v_heads = 2,
+                                    .dk = 4, .dv = 3, .dtype = loci_f64, .desc = &desc};
+            char set[64], what[64];
+            struct rig r;
+            snprintf(set, sizeof set, "attention.backend=%s", backends[backend]);
+            describe(&desc, &tensors, which);
+            if (rig_open(&r, "attention", RULE, set, &size) == LOCI_E_PLUGIN) {
+                CK_TRUE(backend == 1 && (which == 1 || which == 2), "%s", ck_err.msg); /* cpu lacks some of it, and says so */
+                rig_close(&r);
+                continue;
+            }
+            CK_OK(ck_err.code);
+            loci_trial_fill(r.t, 3);
+            snprintf(what, sizeof what, "descriptor %d", which);
+            if (ran(&s, what, r.t, &(loci_trial_how){.back = true})) {
+                results_keep(&want, r.t);
+                ran(&s, what, r.t, &(loci_trial_how){.back = true, .harsh = true, .padded = true, .from = 0.5});
+                results_same(s.name, "harsh, padded", r.t, &want, true, 1e-10);
+                ran(&s, what, r.t, &(loci_trial_how){.back = true, .misalign = 8});
+                results_same(s.name, "misaligned", r.t, &want, true, 1e-10);
+                results_free(&want);
+                check_gradients(&s, r.t);
+            }
+            rig_close(&r);
+        }
+}
+
+/* float32 and bf16 pass through. */
+static void narrower_types__are_rounded_only_by_the_component(void)
+{
+    const loci_dtype dtypes[] = {loci_f64, loci_f32, loci_bf16};
+    const double most[] = {0, 1e-5, 1e-2};
+    struct results want = {0};
+
+    NEED_PLUGINS;
+    for (int i = 0; i < 3; i++) {
+        struct subject s = {loci_dtype_name(dtypes[i]), "attention", RULE, NULL, false};
+        loci_trial_size size = {.docs = B, .seq = T, .keys = S, .heads = H, .k_heads = 2, .v_heads = 2, .dk = 4, .dv = 3,
+                                .dtype = dtypes[i]};
+        struct rig r;
+        CK_OK(rig_open(&r, "attention", RULE, "attention.backend=ref", &size));
+        loci_trial_fill(r.t, 3);
+        for (uint32_t k = 0; k < loci_trial_n_ports(r.t); k++) { /* all that bf16 can hold */
+            loci_port *p = loci_trial_port(r.t, k);
+            for (uint64_t j = 0; j < p->elements; j++) {
+                p->value[j] = loci__round(loci_bf16, p->value[j]);
+                p->grad[j] = loci__round(loci_bf16, p->grad[j]);
+            }
+        }
+        ran(&s, "narrow", r.t, &(loci_trial_how){.back = true, .harsh = true});
+        if (i == 0)
+            results_keep(&want, r.t);
+        results_same(s.name, "narrow", r.t, &want, true, most[i]);
+        rig_close(&r);
+    }
+    results_free(&want);
+}
+
+/* ---- who leaves his own ------------------------------------------------------------------------------------------ */
+
+/* What a child process that runs fn ends with. */
+static int ending(void (*fn)(void *), void *arg)
+{
+    int status = 0;
+    const pid_t pid = fork();
+
+    if (pid == 0) {
+        const struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        signal(SIGSEGV, SIG_DFL);
+        signal(SIGBUS, SIG_DFL);
+        fn(arg);
+        _exit(0);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return -1;
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void touch(void *p)
+{
+    *(volatile char *)p = 1;
+}
+
+static void an_arena__ends_where_it_says(void)
+{
+    struct arena a;
+
+    CK_OK(loci__arena_new(&a, 8, 8, true, &ck_err));
+    CK_TRUE(ending(touch, (char *)a.at + 7) == 0, "the last byte");
+    CK_TRUE(ending(touch, (char *)a.at + 8) == SIGSEGV, "the byte behind the last");
+    loci__arena_free(&a);
+    CK_OK(loci__arena_new(&a, 70, 64, true, &ck_err));
+    CK_TRUE(((uintptr_t)a.at & 63) == 0, "64 bytes");
+    CK_TRUE(loci__arena_intact(&a), "untouched");
+    ((char *)a.at)[70] = 1;
+    CK_TRUE(!loci__arena_intact(&a), "a byte behind the end");
+    CK_TRUE(ending(touch, (char *)a.at + 128) == SIGSEGV, "the page behind the end");
+    loci__arena_free(&a);
+}
+
+/* A rule that is right but for one thing. */
+enum { BAD_SCRATCH, BAD_SAVED, BAD_PADDING, BADS };
+static struct bad {
+    const loci_memory *right;
+    int way;
+} bad;
+
+static loci_status bad_forward(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_rule_io *io,
+                               loci_error *err)
+{
+    const loci_status status = bad.right->forward(m, x, s, io, err);
+
+    if (bad.way == BAD_SCRATCH)
+        ((char *)x->scratch)[x->scratch_bytes] = 1;
+    if (bad.way == BAD_SAVED && x->saved)
+        ((char *)x->saved)[x->saved_bytes] = 1;
+    if (bad.way == BAD_PADDING)
+        ((double *)loci_ptr(io->y))[0] = 1; /* a token of padding, in the packed cut */
+    return status;
+}
+
+static void run_harshly(void *t)
+{
+    loci_trial_run(t, &(loci_trial_how){.back = true, .harsh = true}, NULL);
+}
+
+static void harsh_memory__catches_who_leaves_his_own(void)
+{
+    struct rig r;
+
+    NEED_PLUGINS;
+    for (bad.way = 0; bad.way < BADS; bad.way++) {
+        loci_class cls;
+        loci_memory iface;
+        loci_cutting packed;
+        loci_status status;
+        int end;
+        if (!subject_open(&r, &subjects[0], loci_f64))
+            return;
+        cls = *r.t->node->cls;
+        bad.right = cls.iface;
+        iface = *bad.right;
+        iface.forward = bad_forward;
+        cls.iface = &iface;
+        r.t->node->cls = &cls;
+        CK_OK(cut_make(&packed, PACKED, r.t));
+        if (bad.way == BAD_PADDING) {
+            status = loci_trial_run(r.t, &(loci_trial_how){.cut = &packed}, &ck_err);
+            CK_TRUE(status == LOCI_E_PLUGIN && strstr(ck_err.msg, "which is in no run"), "%s", ck_err.msg);
+        } else {
+            end = ending(run_harshly, r.t);
+            CK_TRUE(end == SIGSEGV, "way %d ended with %d", bad.way, end);
+        }
+        loci_cut_free(&packed);
+        rig_close(&r);
+    }
+}
+
 #define TESTS(X) \
     X(every_cut__gives_the_same) \
     X(every_cut__gives_the_same_from_a_given_state) \
     X(a_stream__goes_on_where_it_ended) \
-    X(gradients__are_those_of_differences)
+    X(gradients__are_those_of_differences) \
+    X(read_and_write__each_do_one_half) \
+    X(nothing__is_zero_by_accident) \
+    X(odd_tensors__change_nothing) \
+    X(a_mixer__takes_a_context_and_drops_the_same) \
+    X(a_run__refuses_what_cannot_be) \
+    X(attention__is_the_same_however_its_tensors_lie) \
+    X(narrower_types__are_rounded_only_by_the_component) \
+    X(an_arena__ends_where_it_says) \
+    X(harsh_memory__catches_who_leaves_his_own)
 CK_MAIN("trial", TESTS)
