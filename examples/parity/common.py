@@ -7,8 +7,8 @@ and once in float64, and gives gradients of its own.
 
  (1) The function runs in float64 on the very numbers the component is given, whatever the component computes in.
  (2) Compared is every tensor that `apply` writes: outputs, states at the end, and the gradient of every input, gate,
-     weight and initial state. Cotangents are random, those of final states included. A tensor that one side has and
-     the other has not is a failure, and so is a weight, state or gate of which `loci info` knows and the case does not.
+     weight and given initial state. Cotangents are random, those of final states included. A tensor that one side has
+     and the other has not is a failure; so is a weight of the component that the case does not know.
  (3) The distance of two tensors is their relative RMS, |a - b| / |b| in the 2-norm; where b is 0, a must be 0. What is
      infinite must be infinite on both sides.
  (4) The function also runs in float32. How far that is from itself in float64 says how well the case is conditioned.
@@ -176,11 +176,9 @@ class Result:
 
 
 def against(made, expected, ignore=()):
+    """Distances by name, (2)."""
     each = {name: distance(made[name], t) if name in made else float("inf") for name, t in expected.items()}
-    for name in made:
-        if name not in each and not name.startswith("param.") and name not in ignore:
-            each[name] = float("inf")
-    return each
+    return {**each, **{name: float("inf") for name in made if name not in each and name not in ignore}}
 
 
 def compare(loci, case, dtype):
@@ -190,6 +188,8 @@ def compare(loci, case, dtype):
     cotangents = {"d_" + n: draw.normal(*t.shape).to(dtype) for n, t in out.items() if t.is_floating_point()}
     expected = backward(leaves, out, cotangents)
     single = backward(*forward(case, tensors, torch.float32), cotangents)
-    each = against(loci.apply(case, {**tensors, **cotangents}), expected, case.ignore)
+    # `apply` says also what the gradient of a state is that was not given; the function has no such input.
+    begun = {"d_" + n for n in out if n.startswith("state.") and n not in tensors}
+    each = against(loci.apply(case, {**tensors, **cotangents}), expected, begun.union(case.ignore))
     where = max(each, key=each.get)
     return Result(each[where], where, max(against(single, expected).values()), each)
