@@ -2,14 +2,17 @@
 """attention/ref and attention/cpu against torch.nn.functional.scaled_dot_product_attention and plain PyTorch.
 
 What SDPA knows is left to SDPA: full, causal, boolean and float masks, scale, grouped heads. Everything else is written
-out in `naive`, which the self-test holds against SDPA in turn: windows, prefix, offset, soft capping, ALiBi, sinks,
-lengths, documents. SDPA keeps no log-sum-exp, so that comes from `naive` always.
+out in `naive`, which the self-test holds against SDPA in turn: windows, prefix, offset, positions, soft capping, ALiBi,
+T5's buckets, sinks, lengths, documents, paged keys. SDPA keeps no log-sum-exp, so that comes from `naive` always.
 
 Where we depart from SDPA: layouts are [B, T, H, D], SDPA's are [B, H, T, D]. `is_causal` aligns the corner of query 0
 and key 0; ours aligns positions, query i standing at offset + i, so the last query sees all keys with offset = S - T. A
 mask of ours is uint8, 1 for visible, as SDPA's boolean one is (nn.MultiheadAttention's is the opposite). A query that
-sees no key gives 0 here and, from PyTorch 2.5 on, there; its log-sum-exp is -inf and it has no gradient.
+sees no key gives 0 here and, from PyTorch 2.5 on, there; its log-sum-exp is -inf and it has no gradient. Dropout is not
+compared: which weights are dropped is each library's own draw.
 """
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -19,26 +22,52 @@ from common import Case, Draw
 SHAPE = {"B": 2, "T": 37, "S": 53, "H": 6, "Hkv": 2, "d": 16, "e": 24}
 
 
+def positions(x, desc, B, T, S):
+    """Of queries [B, T, 1] and keys [B, 1, S]; -1 is a key that everyone sees."""
+    i, j = desc.get("offset", 0) + torch.arange(T).expand(B, T), torch.arange(S).expand(B, S)
+    i, j = x.get("q_pos", i), torch.where(j < desc.get("prefix", 0), -1, x.get("k_pos", j))
+    return i[:, :, None], j[:, None, :]
+
+
 def visible(x, desc, B, T, S):
-    """Which key j a query i sees, [B, 1 or H, T, S]."""
-    d = {"offset": 0, "window_left": -1, "window_right": -1, "prefix": 0, "causal": 0, **desc}
-    i, j = d["offset"] + torch.arange(T)[:, None], torch.arange(S)[None, :]
-    seen = (j <= i) if d["causal"] else torch.ones(T, S, dtype=torch.bool)
-    if d["window_left"] >= 0:
-        seen = seen & (i - j <= d["window_left"])
-    if d["window_right"] >= 0:
-        seen = seen & (j - i <= d["window_right"])
-    seen = seen.expand(B, 1, T, S)
-    if "segment_ids" in x:
-        seg = x["segment_ids"]
-        seen = seen & (seg[:, None, :T, None] == seg[:, None, None, :S])
-    seen = seen | (j < d["prefix"])
+    """Which key a query sees, [B, 1 or H, T, S]."""
+    i, j = positions(x, desc, B, T, S)
+    left, right = desc.get("window_left", -1), desc.get("window_right", -1)
+    seen = (j <= i) if desc.get("causal") else torch.ones(B, T, S, dtype=torch.bool)
+    if left >= 0:
+        seen = seen & (i - j <= left)
+    if right >= 0:
+        seen = seen & (j - i <= right)
+    documents = [x.get("segment_ids", x.get(n)) for n in ("q_seg", "k_seg")]
+    if documents[0] is not None:
+        seen = seen & (documents[0][:, :, None] == documents[1][:, None, :])
+    seen = seen | (j < 0)
     if "lengths" in x:
-        seen = seen & (j < x["lengths"][:, None, None, None])
-    return seen & x["mask"].bool() if "mask" in x else seen
+        seen = seen & (torch.arange(S) < x["lengths"][:, None, None])
+    if "q_len" in x:
+        seen = seen & (torch.arange(T)[:, None] < x["q_len"][:, None, None])
+    return seen[:, None] & x["mask"].bool() if "mask" in x else seen[:, None]
+
+
+def bucket(far, buckets, furthest, both):
+    """T5's (Raffel et al. 2020): half of the buckets for single distances, the others grow with the logarithm."""
+    half = buckets // 2 if both else buckets
+    first = torch.where(far > 0, half, 0) if both else 0
+    away = far.abs() if both else (-far).clamp(min=0)
+    single = half // 2
+    more = torch.log(away.clamp(min=1).double() / single) / math.log(furthest / single) * (half - single)
+    return first + torch.where(away < single, away, (single + more.long()).clamp(max=half - 1))
+
+
+def paged(x):
+    """Keys and values where they lie in blocks: put in a row, as far as the longest row goes."""
+    longest = int(x["lengths"].max())
+    return {n: x[n][x["block_table"].long()].flatten(1, 2)[:, :longest] for n in "kv"}
 
 
 def naive(x, desc):
+    if "block_table" in x:
+        x = {**x, **paged(x)}
     q, k, v = (x[n].transpose(1, 2) for n in "qkv")
     (B, H, T, _), S = q.shape, k.shape[2]
     k, v = (t.repeat_interleave(H // t.shape[1], dim=1) for t in (k, v))
@@ -47,9 +76,12 @@ def naive(x, desc):
         s = desc["softcap"] * torch.tanh(s / desc["softcap"])
     if "bias" in x:
         s = s + x["bias"]
+    i, j = positions(x, desc, B, T, S)
     if "slopes" in x:
-        i, j = desc.get("offset", 0) + torch.arange(T)[:, None], torch.arange(S)[None, :]
-        s = s + x["slopes"][:, None, None] * torch.where(j < desc.get("prefix", 0), 0, j - i)
+        s = s + x["slopes"][:, None, None] * torch.where(j < 0, 0, j - i)[:, None]
+    if "table" in x:
+        t = x["table"][bucket(j - i, len(x["table"]), desc["max_distance"], desc["bidirectional"])]  # [B, T, S, H]
+        s = s + torch.where(j[..., None] < 0, 0, t).permute(0, 3, 1, 2)
     seen = visible(x, desc, B, T, S)
     s = torch.where(seen, s, -torch.inf)
     if "sink" in x:
@@ -80,7 +112,7 @@ def sdpa(x, desc):
 def qkv(draw, **change):
     s = {**SHAPE, **change}
     return {"q": draw.normal(s["B"], s["T"], s["H"], s["d"]), "k": draw.normal(s["B"], s["S"], s["Hkv"], s["d"]),
-            "v": draw.normal(s["B"], s["S"], s["Hkv"], s["e"])}
+            "v": draw.normal(s["B"], s["S"], s.get("Hv", s["Hkv"]), s["e"])}
 
 
 def table():
@@ -142,12 +174,40 @@ def table():
     yield row("length 0", naive, lambda draw: {"lengths": torch.tensor([0, 5], dtype=torch.int32)})
     yield row("documents", naive, documents, shape=same, causal=1)
     yield row("documents, window", naive, documents, shape=same, causal=1, window_left=6)
+    def whole(*shape, below):
+        return torch.randint(0, below, shape, generator=torch.Generator().manual_seed(below), dtype=torch.int32)
+
+    def anywhere(draw):
+        seen = whole(B, S, below=60)
+        seen[:, :3] = -1  # rows that everyone sees
+        return {"q_pos": whole(B, T, below=59), "k_pos": seen}
+
+    def two(draw):
+        return {"q_seg": whole(B, T, below=3), "k_seg": whole(B, S, below=3)}
+
+    def buckets(draw, n=16):
+        return {"table": draw.normal(n, H)}
+
+    def blocks(draw):
+        order = torch.tensor([[4, 0, 9, 2, 7], [1, 8, 3, 6, 5]], dtype=torch.int32)
+        return {"k": draw.normal(10, 8, 2, 16), "v": draw.normal(10, 8, 2, 24), "block_table": order,
+                "lengths": torch.tensor([37, 20], dtype=torch.int32)}
+
+    yield row("positions in any order", naive, anywhere, causal=1)
+    yield row("positions in any order, window", naive, anywhere, causal=1, window_left=9)
+    yield row("queries beyond a length", naive, lambda draw: {"q_len": torch.tensor([T, 9], dtype=torch.int32)})
+    yield row("queries and keys of documents", naive, two)
+    yield row("heads of values of their own", naive, shape={"Hkv": 3, "Hv": 6})
+    yield row("T5's buckets, both ways", naive, buckets, max_distance=20, bidirectional=1, offset=5)
+    yield row("T5's buckets, backwards", naive, buckets, max_distance=24, bidirectional=0, causal=1, offset=S - T)
+    yield row("T5's buckets, prefix", naive, buckets, max_distance=24, bidirectional=0, causal=1, offset=S - T, prefix=4)
+    yield row("paged", naive, blocks, causal=1, block_tok=8)
     yield row("all at once", naive, lambda draw: {**bias(draw), **mask(draw), **lengths(draw), "sink": draw.normal(H),
                                                   "slopes": draw.normal(H, scale=0.2)},
               causal=1, offset=S - T, window_left=20, prefix=2, softcap=2.0)
 
 
-CPU = {"q", "k", "v", "lengths", "slopes"}  # what the fast backend takes; it declines soft capping, too
+CPU = {"q", "k", "v", "lengths", "q_len", "q_pos", "k_pos", "slopes"}  # what the fast backend takes; no soft capping
 
 
 def cases(loci):

@@ -38,7 +38,7 @@ def gate(form, y, m, w):
 
 
 class Block:
-    """w: the composition's own weights; mix(x, ctx, q_pos, k_pos); mem: a memory layer with weights and first state."""
+    """w: the composition's own weights; mix(x, ctx, q_pos, k_pos); mem(x)."""
 
     def __init__(self, w, mix, mem=None, form="normgate"):
         self.w, self.mix, self.mem, self.form = w, mix, mem, form
@@ -73,7 +73,7 @@ class Block:
 
 
 class Mac(Block):
-    """mem: (layer, weights, first state)."""
+    """mem: (layer, weights, first state of the memory that is written, of the one that is read)."""
 
     def __init__(self, w, mix, mem, form, segment, retrieval="strict"):
         super().__init__(w, mix, mem, form)
@@ -98,8 +98,8 @@ class Mac(Block):
         return rows, own, torch.cat([-torch.ones(P).long(), before, own])
 
     def __call__(self, x):
-        layer, w, state = self.mem
-        run, snap, out = state, state, []
+        layer, w, run, snap = self.mem
+        out = []
         for at in range(0, x.shape[1], self.segment):
             s, q = x[:, at : at + self.segment], self.queries(x, at)
             h, read = layer.read(q, w, snap) if q.shape[1] else (q, snap)
@@ -140,7 +140,7 @@ def has(loci, backend, settings):
 
 def cases(loci):
     def case(name, backend, own=(), rule=Matrix(), memory="titans", rule_set=(("init_state", "learned"),), mixer="mha", mixer_set=(), mix=(),
-             options=(), B=2, T=19, dim=16, form="normgate", **how):
+             options=(), B=2, T=19, dim=16, form="normgate", given=(), **how):
         draw, component = Draw("compose" + name), f"compose/{backend}"
         settings = {"model.dim": dim, "compose.backend": backend, "mixer.backend": mixer, "memory.backend": memory,
                     "memory.heads": 2, f"mixer.{mixer}.heads": 2,
@@ -151,6 +151,10 @@ def cases(loci):
         x = {"x": draw.normal(B, T, dim), **draw.weights(parts)}
         layer = Layer(rule, 2, parts["gates"])
         inside = {"slots": [{**s, "name": s["name"][7:]} for s in parts["slots"] if s["name"].startswith("memory.")]}
+
+        for name_of in given:  # first states of the rule; its lanes begin with no past
+            rules = {"slots": [s for s in inside["slots"] if not s["name"].startswith("front.")]}
+            x.update({n.replace("state", f"state.{name_of}", 1): t for n, t in draw.states(rules, B).items()})
 
         def reference(x):
             w, end = plain(x, "param"), {}
@@ -165,13 +169,15 @@ def cases(loci):
                 return y[:, ctx.shape[1] - a.shape[1] :]
 
             def remember(z):
-                y, last = layer.step(z, remembering, first)
+                y, last = layer.step(z, remembering, first("mem"))
                 end.update(named("mem", last))
                 return y
 
-            first = layer.begin(inside, remembering, B, x["x"])
+            def first(name):
+                return {**layer.begin(inside, remembering, B, x["x"]), **plain(x, f"state.{name}")}
+
             if backend == "mac":
-                block = Mac(w, attend, (layer, remembering, first), form, **how)
+                block = Mac(w, attend, (layer, remembering, first("run"), first("snap")), form, **how)
                 y, run, snap = block(x["x"])
                 end.update({**named("run", run), **named("snap", snap)})
                 if block.retrieval == "previous":  # token t in row t mod C
@@ -196,6 +202,8 @@ def cases(loci):
         yield case(f"mac, {how}", "mac", own, segment=4, retrieval=how)
         if how != "literal":
             yield case(f"mac, {how}, in pieces", "mac", own, segment=4, retrieval=how, options=pieces)
+    yield case("mac, from given memories", "mac", four, segment=4, given=("run", "snap"))
+    yield case("mac, from given memories, in pieces", "mac", four, segment=4, given=("run", "snap"), options=pieces)
     yield case("mac, from nothing", "mac", four, segment=4, rule_set=())
     yield case("mac, one token a segment", "mac", {"segment_tok": 1}, segment=1)
     yield case("mac, one segment", "mac", {"segment_tok": 32}, segment=32)
@@ -211,6 +219,7 @@ def cases(loci):
         yield case(f"mac, gate {form}", "mac", {**four, "gate": form}, segment=4, form=form)
         yield case(f"mag, gate {form}", "mag", {"gate": form}, form=form)
     yield case("mag", "mag")
+    yield case("mag, from a given memory", "mag", given=("mem",))
     yield case("mag, from nothing", "mag", rule_set=())
     yield case("mag, in pieces", "mag", options=pieces)
     yield case("mag, window, grouped heads", "mag", mixer_set={"window_tok": 5, "kv_heads": 1}, mix={"window": 5, "kv": 1})
@@ -226,6 +235,7 @@ def cases(loci):
     yield case("mal, MLP", "mal", form="add", T=14, **deep)
     yield case("mal, gla", "mal", form="add", mixer="gla")
     yield case("lmm", "lmm")
+    yield case("lmm, from a given memory, MLP", "lmm", given=("mem",), T=14, **deep)
     yield case("lmm, persistent rows, in pieces", "lmm", {"persistent_tok": 3}, options=pieces)
     yield case("plain", "plain")
     yield case("plain, persistent rows, in pieces", "plain", {"persistent_tok": 3}, options=pieces)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
-from titans import rule_case
+from titans import WIDE, rule_case
 
 
 def read(M, q):
@@ -80,8 +80,11 @@ def cases(loci):
         yield case(f"gated delta, {mode}, steps to 2", Published(), {"mode": mode, "beta_max": 2})
         yield case(f"error on undecayed, {mode}", Delta(undecayed=True), {"mode": mode, **undecayed})
         yield case(f"reads first, {mode}", Delta(before=True), {"mode": mode, "read_order": "before_write"})
+    yield case("gated delta, read", Published(), op="read")
+    yield case("gated delta, write", Published(), op="write")
     yield case("gated delta, exact, chunks of 5", Published(), {"chunk": 5})
     yield case("gated delta, exact, one chunk", Published(), {"chunk": 64}, T=40)
+    yield case("gated delta, exact, wide and long", Published(), T=150, size=WIDE)
     yield case("gated delta, q scaled", Published(scale=8**-0.5), {"q_scale": "rsqrt_dk"})
     frozen = {"mode": "frozen", "chunk": 4, "beta_max": 0.25}
     yield case("frozen", Delta(frozen=4), frozen)

@@ -82,6 +82,11 @@ class Layer:
         q = self.lane("q", x, w, state, end)
         return self.out(x, self.rule.read(q, state), w), end
 
+    def write(self, x, w, state, pos=0):
+        """No output; the tail of the q lane stays."""
+        _, end = self.step(x, w, state, pos)
+        return {n: state[n] if n == "front.tail_q" else t for n, t in end.items()}
+
     def begin(self, info, w, streams, like):
         """State of documents at their first token; shapes as info has them."""
         first = self.rule.begin(w, streams)
@@ -94,7 +99,8 @@ class Layer:
 
 
 def cases(loci):
-    def case(name, backend, rule, rule_set=(), front=(), options=(), pos=0, B=2, T=15, dim=24, H=3, **switch):
+    def case(name, backend, rule, rule_set=(), front=(), options=(), pos=0, op="step", B=2, T=15, dim=24,
+             H=3, **switch):
         draw, component = Draw("front" + name), f"memory/{backend}"
         settings = {"model.dim": dim, "memory.backend": backend, "memory.heads": H,
                     **{f"memory.{k}": v for k, v in dict(front).items()},
@@ -109,15 +115,19 @@ def cases(loci):
         def reference(x):
             w = plain(x, "param")
             state = plain(x, "state") if pos else layer.begin(info, w, B, x["x"])
-            y, state = layer.step(x["x"], w, state, pos)
+            if op == "write":
+                return named("state", layer.write(x["x"], w, state, pos))
+            y, state = layer.read(x["x"], w, state) if op == "read" else layer.step(x["x"], w, state, pos)
             return {"y": y, **named("state", state)}
 
-        return Case(name, component, x, reference, settings, ("--layer", *options))
+        return Case(name, component, x, reference, settings, ("--layer", "--op", op, *options))
 
     learned = {"init_state": "learned"}
     yield case("titans", "titans", Matrix())
     yield case("titans, in mid-stream", "titans", Matrix(), pos=7)
     yield case("titans, in pieces", "titans", Matrix(), options=("--pieces", "3,1,7"))
+    yield case("titans, read", "titans", Matrix(), pos=7, op="read")
+    yield case("titans, write", "titans", Matrix(), pos=7, op="write")
     yield case("titans, learned start", "titans", Matrix(), learned)
     yield case("titans, frozen", "titans", Matrix(frozen=4), {"mode": "frozen", "chunk": 4}, pos=6)
     yield case("titans, other widths", "titans", Matrix(), front={"dk": 6, "dv": 10})

@@ -79,6 +79,7 @@ def cases(loci):
         yield case(f"{mode}, from nothing", {"mode": mode}, recurrence=closed)
         yield case(f"{mode}, in pieces", {"mode": mode, "conv": 3}, ("--pieces", "3,1,7"))
     yield case("chunks of 5", {"chunk": 5}, pos=4)
+    yield case("wide and long", {"mode": "chunk"}, T=150, dim=192, pos=70)
     yield case("convolution", {"conv": 4}, pos=9)
     yield case("no norm, no gate", {"out_norm": "no", "out_gate": "none"})
     yield case("strong decay", {"gate_normalizer": 1}, normalizer=1.0)

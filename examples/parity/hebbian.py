@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from titans import rule_case
+from titans import WIDE, rule_case
 
 
 @dataclass
@@ -67,5 +67,8 @@ def cases(loci):
         yield case(f"{mode}, momentum, no forgetting", Hebbian(), {"mode": mode, "momentum": "yes", "forget": "no"})
         yield case(f"{mode}, reads first", Hebbian(before=True), {"mode": mode, "read_order": "before_write"})
         yield case(f"{mode}, in pieces", Hebbian(), {"mode": mode}, options=("--pieces", "3,1,7"))
+    yield case("read", Hebbian(), op="read")
+    yield case("write", Hebbian(), op="write")
     yield case("exact, chunks of 5, q scaled", Hebbian(scale=8**-0.5), {"chunk": 5, "q_scale": "rsqrt_dk"})
+    yield case("exact, wide and long", Hebbian(), T=150, size=WIDE)
     yield case("exact, one chunk", Hebbian(), {"chunk": 64}, T=40)

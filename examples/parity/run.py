@@ -95,7 +95,7 @@ def main():
     import selftest
 
     started, loci, rows = time.time(), common.Loci(args.loci), []
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # the tensors are small
     if args.list:
         for group, case in chosen(loci, args.only):
             print(f"{group}: {case.component}, {case.name}")

@@ -27,6 +27,7 @@ from common import Case, Draw, named, plain
 
 SET = {"memory.backend": "titans"}
 SIZE = {"memory.heads": 2, "memory.dk": 8, "memory.dv": 12}
+WIDE = {"memory.heads": 2, "memory.dk": 64, "memory.dv": 48}
 
 
 @dataclass
@@ -125,7 +126,8 @@ class Deep:
         return torch.stack(y, 1), {name: last[name] for name in state}
 
 
-def rule_case(loci, name, component, rule, settings, options=(), B=2, T=19, given=True, pos=0, top=1.0, size=SIZE):
+def rule_case(loci, name, component, rule, settings, options=(), B=2, T=19, given=True, pos=0, top=1.0, size=SIZE,
+              op="step"):
     """A rule on q, k, v and gates. given: the first states are given, so weights only come in where they are not."""
     draw = Draw(component + name)
     settings = {**size, "memory.backend": component.split("/")[1], **settings}
@@ -144,11 +146,17 @@ def rule_case(loci, name, component, rule, settings, options=(), B=2, T=19, give
             state = rule.begin(plain(x, "param"), B)
             state = {n[6:]: state.get(n[6:]) if state.get(n[6:]) is not None else torch.zeros_like(t).to(x["q"].dtype)
                      for n, t in states.items()}
-        y, state = rule.step(x["q"], x["k"], x["v"], plain(x, "gate"), state, pos)
-        return {"y": y, **named("state", state)}
+        if op == "read":
+            return {"y": rule.read(x["q"], state), **named("state", state)}
+        y, state = rule.step(x.get("q", x["k"]), x["k"], x["v"], plain(x, "gate"), state, pos)
+        return {**({"y": y} if op == "step" else {}), **named("state", state)}
 
     if pos:
         options = (*options, "--pos", str(pos))
+    if op != "step":
+        unused = ("k", "v", "gate.") if op == "read" else ("q",)
+        x = {n: t for n, t in x.items() if not n.startswith(unused)}
+        options = (*options, "--op", op)
     return Case(name, component, x, reference, settings, options)
 
 
@@ -166,9 +174,12 @@ def cases(loci):
         yield matrix(f"{mode}, reads first", Matrix(before=True), {"mode": mode, "read_order": "before_write"})
         yield matrix(f"{mode}, c = 2", Matrix(c=2.0), {"mode": mode, "loss_scale": 2}, top=0.5)
         yield matrix(f"{mode}, in pieces", Matrix(), {"mode": mode}, options=("--pieces", "3,1,7"))
+    yield matrix("read", Matrix(), op="read")
+    yield matrix("write", Matrix(), op="write")
     yield matrix("exact, chunks of 5", Matrix(), {"mode": "exact", "chunk": 5})
     yield matrix("exact, one chunk", Matrix(), {"mode": "exact", "chunk": 64}, T=40)
     yield matrix("exact, one token", Matrix(), {"mode": "exact"}, T=1)
+    yield matrix("exact, wide and long", Matrix(), {"mode": "exact"}, T=150, size=WIDE, top=0.3)
     frozen = {"mode": "frozen", "theta_max": 0.25}
     yield matrix("frozen", Matrix(frozen=4), {**frozen, "chunk": 4})
     yield matrix("frozen, chunks of 1", Matrix(frozen=1), {**frozen, "chunk": 1})
@@ -198,6 +209,8 @@ def cases(loci):
     yield mlp("of 2, frozen, no momentum", Deep(frozen=4), {**deep, "momentum": "no"})
     yield mlp("of 2, frozen, no forgetting", Deep(frozen=4), {**deep, "forget": "no"})
     yield mlp("of 2, frozen, reads first", Deep(frozen=4, before=True), {**deep, "read_order": "before_write"})
+    yield mlp("of 2, read", Deep(frozen=4), deep, op="read")
+    yield mlp("of 2, write", Deep(frozen=4), deep, op="write")
     yield mlp("of 3, frozen", Deep(depth=3, frozen=4), {**deep, "depth": 3})
     yield mlp("of 3, token by token, a gate a layer", Deep(depth=3), {**token, "depth": 3, "gates": "per_layer"})
     yield mlp("of 1 with a residual, frozen", Deep(depth=1, frozen=4, residual=True),
