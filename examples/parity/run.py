@@ -92,6 +92,7 @@ def main():
         return 77
 
     import common
+    import sabotage
     import selftest
 
     started, loci, rows = time.time(), common.Loci(args.loci), []
@@ -103,11 +104,12 @@ def main():
     wrong = 0
     if not args.only:
         wrong = selftest.run(lambda name, holds, remark: holds or print(f"self-test FAILED: {name} {remark}"))
+        wrong += sabotage.run(loci, lambda name, found, remark: found or print(f"sabotage NOT FOUND: {name} {remark}"))
     for group, case in chosen(loci, args.only):
         for dtype, name in common.NAMES.items():
             if args.dtype in (None, name):
                 worst, own, passed = hold(common, loci, case, dtype, args.each)
-                rows.append((group, name, case.name, worst, own))
+                rows.append((group, name, case.name, worst, own, passed))
                 wrong += not passed
     if not rows:
         print(f"parity: no case is called {' or '.join(args.only)}: --list names them", file=sys.stderr)
@@ -116,7 +118,7 @@ def main():
     print(f"\n{loci.run('version').strip().splitlines()[0]}; PyTorch {torch.__version__}, numpy {numpy.__version__}, safetensors "
           f"{safetensors.__version__}, Python {platform.python_version()}; {processor()}; "
           f"{time.strftime('%Y-%m-%d')}; {time.time() - started:.0f} s")
-    print(f"{len(rows) - wrong} passed, {wrong} failed")
+    print(f"{sum(r[5] for r in rows)} passed, {wrong} failed")
     return 1 if wrong else 0
 
 

@@ -106,7 +106,7 @@ class Deep:
                 C = W
             if self.before:
                 y.append(self.net(W, q[:, t]))
-            P = C if self.frozen else W
+            P = [w.clone() for w in (C if self.frozen else W)]  # k and v may come of a read of the same tensors
             loss = 0.5 * self.c * ((self.net(P, k[:, t]) - v[:, t]) ** 2).sum()
             g = torch.autograd.grad(loss, P, create_graph=True)
             for i in range(self.depth):
