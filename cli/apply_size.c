@@ -24,7 +24,8 @@ static int64_t symbol(const struct apply *a, const char *name, int64_t otherwise
 }
 
 /* "IN: `v` is [2, 7, 2, 4]: " and why not. */
-static loci_status misshaped(const struct apply *a, const loci_named *t, const char *axes, const char *why, loci_error *err)
+static loci_status misshaped(const struct apply *a, const loci_named *t, const char *axes, const char *why,
+                             loci_error *err)
 {
     loci_text shape = {0};
     loci_status status;
@@ -78,7 +79,8 @@ static loci_status wanted(struct apply *a, const char *name, const char *axes, l
     const loci_named *t = loci_tensors_find(a->file, name);
 
     return t ? bind(a, t, axes, err)
-             : loci_fail(err, LOCI_E_CHECKPOINT, "%s: there is no `%s` [%s], which %s needs", a->in, name, axes, a->c.word);
+             : loci_fail(err, LOCI_E_CHECKPOINT, "%s: there is no `%s` [%s], which %s needs", a->in, name, axes,
+                         a->c.word);
 }
 
 static loci_status optional(struct apply *a, const char *name, const char *axes, loci_error *err)
@@ -117,7 +119,9 @@ static loci_status longest(struct apply *a, loci_error *err)
     if (!t)
         return loci_fail(err, LOCI_E_CHECKPOINT, "%s: `block_table` needs `lengths` [B], the keys of every row", a->in);
     for (uint64_t i = 0; i < loci_named_elements(t); i++)
-        most = loci_named_value(t, i) > (double)most ? (int64_t)loci_named_value(t, i) : most;
+        most = loci_named_value(t, i) > (double)most && loci_named_value(t, i) < INT32_MAX
+                   ? (int64_t)loci_named_value(t, i)
+                   : most;
     a->symbols[a->n_symbols++] = (struct apply_symbol){"S", most, "lengths"};
     return LOCI_OK;
 }
@@ -131,15 +135,29 @@ static loci_status check_table(const struct apply *a, loci_error *err)
     for (int64_t b = 0; b < t->shape[0]; b++) {
         const double keys = loci_named_value(lengths, (uint64_t)b);
         if (keys > (double)(per_row * block))
-            return loci_fail(err, LOCI_E_CHECKPOINT, "%s: `lengths` says %g keys at row %lld, and `block_table` has %lld "
-                             "blocks of %lld: add blocks", a->in, keys, (long long)b, (long long)per_row, (long long)block);
+            return loci_fail(err, LOCI_E_CHECKPOINT,
+                             "%s: `lengths` says %g keys at row %lld, and `block_table` has %lld "
+                             "blocks of %lld: add blocks",
+                             a->in, keys, (long long)b, (long long)per_row, (long long)block);
         for (int64_t i = 0; i < per_row && (double)(i * block) < keys; i++) {
             const double at = loci_named_value(t, (uint64_t)(b * per_row + i));
             if (at < 0 || at >= (double)blocks)
-                return loci_fail(err, LOCI_E_CHECKPOINT, "%s: `block_table` names block %g at row %lld: `k` has %lld", a->in,
-                                 at, (long long)b, (long long)blocks);
+                return loci_fail(err, LOCI_E_CHECKPOINT, "%s: `block_table` names block %g at row %lld: `k` has %lld",
+                                 a->in, at, (long long)b, (long long)blocks);
         }
     }
+    return LOCI_OK;
+}
+
+/* Lengths beyond their axis would read outside of it too. */
+static loci_status check_lengths(const struct apply *a, const char *name, const char *axis, loci_error *err)
+{
+    const loci_named *t = loci_tensors_find(a->file, name);
+
+    for (uint64_t i = 0; t && i < loci_named_elements(t); i++)
+        if (!(loci_named_value(t, i) >= 0 && loci_named_value(t, i) <= (double)symbol(a, axis, 0)))
+            return loci_fail(err, LOCI_E_CHECKPOINT, "%s: `%s` holds %.10g: from 0 to %s = %lld is wanted", a->in, name,
+                             loci_named_value(t, i), axis, (long long)symbol(a, axis, 0));
     return LOCI_OK;
 }
 
@@ -166,13 +184,17 @@ static loci_status attention(struct apply *a, loci_error *err)
         if (!strcmp(p->name, "segment_ids")) {
             a->desc.k_seg = view;
             if (symbol(a, "T", 0) != symbol(a, "S", 0))
-                return misshaped(a, t, "B S", ": it holds for queries and keys, which are not as many; give `q_seg` and "
-                                              "`k_seg`", err);
+                return misshaped(a, t, "B S",
+                                 ": it holds for queries and keys, which are not as many; give `q_seg` and "
+                                 "`k_seg`",
+                                 err);
             if (loci_tensors_find(a->file, "q_seg") || loci_tensors_find(a->file, "k_seg"))
                 return loci_fail(err, LOCI_E_CHECKPOINT, "%s: `segment_ids` is both `q_seg` and `k_seg`: give one kind",
                                  a->in);
         }
     }
+    LOCI_TRY(check_lengths(a, "lengths", "S", err));
+    LOCI_TRY(check_lengths(a, "q_len", "T", err));
     if (a->desc.table && !a->desc.max_distance)
         a->desc.max_distance = 128; /* T5's */
     a->size.docs = symbol(a, "B", 0);
@@ -185,8 +207,8 @@ static loci_status attention(struct apply *a, loci_error *err)
     a->size.dv = symbol(a, "e", 0);
     a->size.blocks = symbol(a, "blocks", 0);
     if (paged && a->desc.block_tok && (int64_t)a->desc.block_tok != symbol(a, "tok", 0)) {
-        status = loci_fail(err, LOCI_E_ARG, "--desc: block_tok = %u, and `k` of %s has blocks of %lld", a->desc.block_tok,
-                           a->in, (long long)symbol(a, "tok", 0));
+        status = loci_fail(err, LOCI_E_ARG, "--desc: block_tok = %u, and `k` of %s has blocks of %lld",
+                           a->desc.block_tok, a->in, (long long)symbol(a, "tok", 0));
         goto out;
     }
     if (paged) {
@@ -248,16 +270,18 @@ static loci_status layer(struct apply *a, loci_error *err)
     a->size.dim = symbol(a, "D", 0);
     if (loci_conf_is_set(a->c.conf, -1, "model", "dim") &&
         loci_conf_int(a->c.conf, -1, "model", "dim") != a->size.dim) {
-        status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: `x` is %lld wide, and %s says model.dim = %lld: change one", a->in,
-                           (long long)a->size.dim, loci_conf_origin(a->c.conf, -1, "model", "dim"),
+        status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: `x` is %lld wide, and %s says model.dim = %lld: change one",
+                           a->in, (long long)a->size.dim, loci_conf_origin(a->c.conf, -1, "model", "dim"),
                            (long long)loci_conf_int(a->c.conf, -1, "model", "dim"));
         goto out;
     }
     snprintf(set, sizeof set, "model.dim=%lld", (long long)a->size.dim);
     LOCI_TRY(loci_conf_set(a->c.conf, set, a->in, err));
     if (loci_conf_int(a->c.conf, -1, "model", "dim") != a->size.dim)
-        status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: `x` is %lld wide, which model.dim cannot be: `loci config "
-                           "--help-config=model` has its range", a->in, (long long)a->size.dim);
+        status = loci_fail(err, LOCI_E_CHECKPOINT,
+                           "%s: `x` is %lld wide, which model.dim cannot be: `loci config "
+                           "--help-config=model` has its range",
+                           a->in, (long long)a->size.dim);
 out:
     return status;
 }

@@ -3,12 +3,12 @@
 #
 # `loci apply` runs one component on tensors from a file: numbers that are known by hand, streams that are the whole,
 # names and shapes that `info` gives a script to drive it blind, and refusals that leave nothing behind.
-# shellcheck disable=SC2016,SC2046,SC2086,SC2317 # messages hold backquotes; lists are words; facts are called by their names
+# shellcheck disable=SC2016,SC2031,SC2046,SC2086,SC2206,SC2317 # messages hold backquotes; lists are words; facts are
+# called by their names, in subshells
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 tensors() {
-    # shellcheck disable=SC2086 # CC may hold words
     [ -x "$work/.tensors" ] ||
         $LOCI_TEST_CC -o "$work/.tensors" "$here/tensors.c" $(pkg-config --cflags --libs jansson 2>/dev/null || echo -ljansson) -lm ||
         exit 1
@@ -327,6 +327,8 @@ what_is_wrong_is_named_and_nothing_is_written() {
     refused 6 'no `context`' -- compose/plain --in=x.st
     tensors a.st q:F64:1x2x3x4:normal k:F64:1x2x2x4:normal v:F64:1x2x2x4:normal
     refused 6 '3 heads of `q`' -- attention/ref --in=a.st
+    tensors a.st q:F64:1x2x2x4:normal k:F64:1x2x2x4:normal v:F64:1x2x2x4:normal lengths:I32:1:3
+    refused 6 '`lengths` holds 3' -- attention/cpu --in=a.st
     refused 2 'one call' -- attention/ref --in=a.st --pieces=1
     loci apply memory/titans --in=in.st --out=no.npz
     exits 2
