@@ -140,16 +140,16 @@ def has(loci, backend, settings):
 
 def cases(loci):
     def case(name, backend, own=(), rule=Matrix(), memory="titans", rule_set=(("init_state", "learned"),), mixer="mha", mixer_set=(), mix=(),
-             options=(), B=2, T=19, dim=16, form="normgate", given=(), **how):
+             options=(), B=2, T=19, dim=32, H=4, form="normgate", given=(), **how):
         draw, component = Draw("compose" + name), f"compose/{backend}"
         settings = {"model.dim": dim, "compose.backend": backend, "mixer.backend": mixer, "memory.backend": memory,
-                    "memory.heads": 2, f"mixer.{mixer}.heads": 2,
+                    "memory.heads": H, f"mixer.{mixer}.heads": H,
                     **{f"compose.{backend}.{k}": v for k, v in dict(own).items()},
                     **{f"memory.{memory}.{k}": v for k, v in dict(rule_set).items()},
                     **{f"mixer.{mixer}.{k}": v for k, v in dict(mixer_set).items()}}
         parts = has(loci, backend, settings)
         x = {"x": draw.normal(B, T, dim), **draw.weights(parts)}
-        layer = Layer(rule, 2, parts["gates"])
+        layer = Layer(rule, H, parts["gates"])
         inside = {"slots": [{**s, "name": s["name"][7:]} for s in parts["slots"] if s["name"].startswith("memory.")]}
 
         for name_of in given:  # first states of the rule; its lanes begin with no past
@@ -162,9 +162,9 @@ def cases(loci):
 
             def attend(a, ctx, a_pos, ctx_pos):
                 if mixer == "mha":
-                    return mha(a, mixing, 2, ctx, a_pos, ctx_pos, **{"pos": "rope", **dict(mix)})
-                zero = {"S": a.new_zeros(B, 2, dim // 2, dim // 4)}
-                y, last = gla(ctx, mixing, zero, H=2)  # rows before x are its first tokens
+                    return mha(a, mixing, H, ctx, a_pos, ctx_pos, **{"pos": "rope", **dict(mix)})
+                zero = {"S": a.new_zeros(B, H, dim // H, dim // 2 // H)}
+                y, last = gla(ctx, mixing, zero, H=H)  # rows before x are its first tokens
                 end.update(named("mix", last))
                 return y[:, ctx.shape[1] - a.shape[1] :]
 

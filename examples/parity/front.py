@@ -36,7 +36,7 @@ class Zero(Identity):
     """memory/zero: y = 0, with nothing projected; one token of it stands for all."""
 
     def step(self, q, k, v, gate, state, pos=0):
-        return torch.zeros(1, 1, 3, 8), {}
+        return torch.zeros(1, 1, 4, 8), {}
 
 
 class Layer:
@@ -99,8 +99,8 @@ class Layer:
 
 
 def cases(loci):
-    def case(name, backend, rule, rule_set=(), front=(), options=(), pos=0, op="step", B=2, T=15, dim=24,
-             H=3, **switch):
+    def case(name, backend, rule, rule_set=(), front=(), options=(), pos=0, op="step", B=2, T=15, dim=32,
+             H=4, **switch):
         draw, component = Draw("front" + name), f"memory/{backend}"
         settings = {"model.dim": dim, "memory.backend": backend, "memory.heads": H,
                     **{f"memory.{k}": v for k, v in dict(front).items()},

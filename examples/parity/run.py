@@ -62,22 +62,20 @@ def hold(common, loci, case, dtype, each):
 
 
 def summary(rows, markdown):
-    """Per group and type: cases, the worst of them, and how far PyTorch in float32 is from itself in float64."""
-    lines = []
+    """Per group: cases, the worst of them in each type, and how far PyTorch in float32 is from itself in float64."""
+    lines = [("group", "cases", "f32", "PyTorch f32", "f64", "the worst case")]
     for group in GROUPS:
-        for dtype in ("f32", "f64"):
-            of = [r for r in rows if r[:2] == (group, dtype)]
-            if of:
-                worst = max(of, key=lambda r: r[3])
-                own = f"{max(r[4] for r in of):.1e}" if dtype == "f32" else ""
-                lines.append((group, dtype, str(len(of)), f"{worst[3]:.1e}", own, worst[2]))
-    head = ("group", "type", "cases", "worst", "PyTorch f32", "where")
+        of = {name: [r for r in rows if r[:2] == (group, name)] for name in ("f32", "f64")}
+        if not (any_of := of["f32"] or of["f64"]):
+            continue
+        worst = {name: f"{max(r[3] for r in these):.1e}" if these else "" for name, these in of.items()}
+        own = f"{max(r[4] for r in of['f32']):.1e}" if of["f32"] else ""
+        lines.append((group, str(len(any_of)), worst["f32"], own, worst["f64"], max(any_of, key=lambda r: r[3])[2]))
     if markdown:
-        print("\n| " + " | ".join(head) + " |\n|" + "---|" * len(head))
-    else:
-        print("\n{:<10} {:<5} {:>5}  {:>8}  {:>11}  {}".format(*head))
+        lines.insert(1, ("---",) * 6)
+    print()
     for line in lines:
-        print("| " + " | ".join(line) + " |" if markdown else "{:<10} {:<5} {:>5}  {:>8}  {:>11}  {}".format(*line))
+        print("| " + " | ".join(line) + " |" if markdown else "{:<10} {:>5}  {:>8}  {:>11}  {:>8}  {}".format(*line))
 
 
 def main():

@@ -47,13 +47,34 @@ make_check_oracle_skips_in_words() {
     prints 'check-oracle: skipped: ./no-such-python does not run'
 }
 
-with_pytorch_a_case_agrees() {
+pytorch_is_here() {
     python_is_here
     python3 -c 'import numpy, safetensors, torch' 2>/dev/null || skip 'python3 has no PyTorch'
-    ran env LOCI_COMMAND="$LOCI_COMMAND" python3 "$scripts/run.py" --only 'delta, exact, chunks of 5'
+    export LOCI_COMMAND
+}
+
+a_case_agrees() {
+    pytorch_is_here
+    ran python3 "$scripts/run.py" --only 'delta, exact, chunks of 5'
     exits 0
     prints '2 passed, 0 failed'
 }
 
+a_case_that_is_not_there_is_named() {
+    pytorch_is_here
+    ran python3 "$scripts/run.py" --only 'no such case'
+    exits 2
+    says 'no case is called no such case'
+}
+
+the_rule_of_the_readme_agrees() {
+    pytorch_is_here
+    sed -n '/^```python$/,/^```$/p' "$scripts/README.md" | grep -v '^```' >mine.py
+    ran env PYTHONPATH="$scripts" python3 mine.py
+    exits 0
+    holds 'float32' "$(sed -n 's/^torch.float32 \([^ ]*\) .*/\1/p' out) < 1e-5"
+    holds 'float64' "$(sed -n 's/^torch.float64 \([^ ]*\) .*/\1/p' out) < 1e-10"
+}
+
 facts every_script_is_python without_pytorch_nothing_is_compared_and_that_is_said make_check_oracle_skips_in_words \
-    with_pytorch_a_case_agrees
+    a_case_agrees a_case_that_is_not_there_is_named the_rule_of_the_readme_agrees
