@@ -1,127 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""compose/mac, mag, mal, lmm and plain against the same blocks in plain PyTorch, with mixer/mha and a memory inside.
-
-Titans (Behrouz et al. 2025), section 4; p are learned rows that everyone sees, mix(a | c) attention of a over c:
-
-    plain  y = mix(x | [p; x])                 lmm  y = mem([p; x])
-    mag    o = gate(mix(x | [p; x]), mem(x))   mal  u = gate(z, mem(z)), y = mix(u_x | u), z = [p; x]
-    mac    per segment: h = read(M, queries), y = mix(x | [p; h; x]), m = step(y), o = gate(y, m)
-
-The memory that mac reads is the one the segment before left; a second copy advances on y. Nothing here knows of lock
-step, caches, run lists or saved blocks: a segment is a slice.
+"""compose/mac, mag, mal, lmm and plain against the blocks of blocks.py, with a mixer and a memory with its front end inside.
 
 Where we depart from the paper: as printed, mac sees the future twice (`literal`). `strict` lets token t see the rows h_j
 of tokens j <= t; `summary` reads with learned queries, `previous` with those of the segment before. The gate's form is
 open in the paper: normgate is (a o rms(y)) o sigmoid(b o rms(m)). mal has a residual around the memory (gate = add).
 """
 
+from dataclasses import dataclass
+
 import torch
 
+from blocks import Block, Mac
 from common import Case, Draw, named, plain
 from delta import Published
 from front import Layer
 from gla import gla
-from layers import rms
 from mha import mha
 from titans import Deep, Matrix
 
-GATE_EPS = 1e-6
-
-
-def gate(form, y, m, w):
-    if form == "normgate":
-        return rms(y, w["gate_y.weight"], GATE_EPS) * torch.sigmoid(rms(m, w["gate_m.weight"], GATE_EPS))
-    if form == "lerp":
-        g = torch.sigmoid(torch.cat([y, m], -1) @ w["gate.weight"].T)
-        return g * y + (1 - g) * m
-    return {"mul": lambda: y * m, "sig": lambda: y * torch.sigmoid(m), "add": lambda: y + m}[form]()
-
-
-class Block:
-    """w: the composition's own weights; mix(x, ctx, q_pos, k_pos); mem(x)."""
-
-    def __init__(self, w, mix, mem=None, form="normgate"):
-        self.w, self.mix, self.mem, self.form = w, mix, mem, form
-
-    def rows(self, x):
-        """[p; x] and its positions."""
-        p = self.w["persistent"] if "persistent" in self.w else x.new_zeros(0, x.shape[2])
-        p = p.expand(x.shape[0], *p.shape)
-        return torch.cat([p, x], 1), torch.cat([-torch.ones(p.shape[1]), torch.arange(x.shape[1])]).long(), p.shape[1]
-
-    def attend(self, x):
-        ctx, pos, P = self.rows(x)
-        return self.mix(x, ctx, pos[P:], pos)
-
-    def plain(self, x):
-        return self.attend(x)
-
-    def lmm(self, x):
-        z, _, P = self.rows(x)
-        return self.mem(z)[:, P:]
-
-    def mag(self, x, to_memory=False):
-        m = self.lmm(x) if to_memory else self.mem(x)
-        return gate(self.form, self.attend(x), m, self.w)
-
-    def mal(self, x, to_memory=True):
-        if not to_memory:
-            return self.attend(gate(self.form, x, self.mem(x), self.w))
-        z, pos, P = self.rows(x)
-        u = gate(self.form, z, self.mem(z), self.w)
-        return self.mix(u[:, P:], u, pos[P:], pos)
-
-
-class Mac(Block):
-    """mem: (layer, weights, first state of the memory that is written, of the one that is read)."""
-
-    def __init__(self, w, mix, mem, form, segment, retrieval="strict"):
-        super().__init__(w, mix, mem, form)
-        self.segment, self.retrieval = segment, retrieval
-
-    def queries(self, x, at):
-        if self.retrieval == "summary":
-            return self.w["summary"].expand(x.shape[0], *self.w["summary"].shape)
-        if self.retrieval == "previous":
-            return x[:, at - self.segment : at] if at else x[:, :0]
-        return x[:, at : at + self.segment]
-
-    def context(self, h, s, at):
-        """Rows and positions."""
-        own, P = at + torch.arange(s.shape[1]), self.rows(s)[2]
-        before = -torch.ones(h.shape[1]).long()
-        if self.retrieval == "strict":
-            before = own
-        if self.retrieval == "literal":  # positions of the concatenation
-            before, own = torch.arange(h.shape[1]), h.shape[1] + torch.arange(s.shape[1])
-        rows, _, _ = self.rows(torch.cat([h, s], 1))
-        return rows, own, torch.cat([-torch.ones(P).long(), before, own])
-
-    def __call__(self, x):
-        layer, w, run, snap = self.mem
-        out = []
-        for at in range(0, x.shape[1], self.segment):
-            s, q = x[:, at : at + self.segment], self.queries(x, at)
-            h, read = layer.read(q, w, snap) if q.shape[1] else (q, snap)
-            if self.retrieval != "summary":  # there the queries are a sequence of their own for every read
-                snap = read
-            rows, own, pos = self.context(h, s, at)
-            y = self.mix(s, rows, own, pos)
-            if self.retrieval == "literal":
-                m, run = self.written(layer, w, y, run, at)
-            else:
-                m, run = layer.step(y, w, run, at)
-            out.append(gate(self.form, y, m, self.w))
-            if s.shape[1] == self.segment:
-                snap = {n: snap[n] if n.startswith("front.tail") else run[n] for n in snap}
-        return torch.cat(out, 1), run, snap
-
-    @staticmethod
-    def written(layer, w, y, run, at):
-        """The memory after the whole segment, read by all its tokens; their tails are those before it."""
-        _, after = layer.step(y, w, run, at)
-        m, _ = layer.read(y, w, {n: run[n] if n.startswith("front.tail") else t for n, t in after.items()})
-        return m, after
+CACHE = [f"state.mix.{n}" for n in ("k", "v", "pos")]  # which row of it holds what is the host's affair
 
 
 def has(loci, backend, settings):
@@ -138,58 +35,82 @@ def has(loci, backend, settings):
     return {"slots": list(slots.values()), "gates": gates}
 
 
+@dataclass
+class Reference:
+    backend: str
+    layer: Layer
+    slots: list  # of the memory
+    heads: int
+    mixer: str
+    mix: dict  # how the mixer differs from its defaults
+    form: str  # of the gate
+    how: dict
+
+    def attend(self, w, end):
+        def mixed(a, ctx, a_pos, ctx_pos):
+            if self.mixer == "mha":
+                return mha(a, w, self.heads, ctx, a_pos, ctx_pos, **{"pos": "rope", **self.mix})
+            B, D = a.shape[0], a.shape[2]
+            nothing = {"S": a.new_zeros(B, self.heads, D // self.heads, D // 2 // self.heads)}
+            y, last = gla(ctx, w, nothing, H=self.heads)  # rows before x are its first tokens
+            end.update(named("mix", last))
+            return y[:, ctx.shape[1] - a.shape[1] :]
+
+        return mixed
+
+    def first(self, x, w, name):
+        """The memory's first state: what the component begins with, and over it what was given."""
+        return {**self.layer.begin({"slots": self.slots}, w, len(x["x"]), x["x"]), **plain(x, f"state.{name}")}
+
+    def mac(self, x, w, end):
+        memory = plain(w, "memory")
+        block = Mac(w, self.attend(plain(w, "mixer"), end),
+                    (self.layer, memory, self.first(x, memory, "run"), self.first(x, memory, "snap")), self.form, **self.how)
+        y, run, snap = block(x["x"])
+        end.update({**named("run", run), **named("snap", snap)})
+        if block.retrieval == "previous":  # token t is row t mod C
+            C, T = block.segment, x["x"].shape[1]
+            end["last"] = torch.stack([x["x"][:, max(range(i, T, C))] for i in range(C)], 1)
+        return y
+
+    def once(self, x, w, end):
+        memory = plain(w, "memory")
+
+        def remember(z):
+            y, last = self.layer.step(z, memory, self.first(x, memory, "mem"))
+            end.update(named("mem", last))
+            return y
+
+        block = Block(w, self.attend(plain(w, "mixer"), end), remember, self.form)
+        return getattr(block, self.backend)(x["x"], **self.how)
+
+    def __call__(self, x):
+        end = {}
+        y = (self.mac if self.backend == "mac" else self.once)(x, plain(x, "param"), end)
+        return {"y": y, **named("state", end)}
+
+
+def compose(loci, name, backend, own=(), rule=Matrix(), memory="titans", rule_set=(("init_state", "learned"),), mixer="mha",
+            mixer_set=(), mix=(), options=(), B=2, T=19, dim=32, H=4, form="normgate", given=(), **how):
+    draw, component = Draw("compose" + name), f"compose/{backend}"
+    settings = {"model.dim": dim, "compose.backend": backend, "mixer.backend": mixer, "memory.backend": memory,
+                "memory.heads": H, f"mixer.{mixer}.heads": H,
+                **{f"compose.{backend}.{k}": v for k, v in dict(own).items()},
+                **{f"memory.{memory}.{k}": v for k, v in dict(rule_set).items()},
+                **{f"mixer.{mixer}.{k}": v for k, v in dict(mixer_set).items()}}
+    parts = has(loci, backend, settings)
+    x = {"x": draw.normal(B, T, dim), **draw.weights(parts)}
+    inside = [{**s, "name": s["name"][7:]} for s in parts["slots"] if s["name"].startswith("memory.")]
+    for which in given:  # of a memory the rule's state; its lanes begin with no past
+        of_rule = {"slots": [s for s in inside if not s["name"].startswith("front.")]}
+        x.update(named(f"state.{which}", plain(draw.states(of_rule, B), "state")))
+    reference = Reference(backend, Layer(rule, H, parts["gates"]), inside, H, mixer, dict(mix), form, how)
+    return Case(name, component, x, reference, settings, options, (*CACHE, *(f"d_{n}" for n in CACHE)))
+
+
 def cases(loci):
-    def case(name, backend, own=(), rule=Matrix(), memory="titans", rule_set=(("init_state", "learned"),), mixer="mha", mixer_set=(), mix=(),
-             options=(), B=2, T=19, dim=32, H=4, form="normgate", given=(), **how):
-        draw, component = Draw("compose" + name), f"compose/{backend}"
-        settings = {"model.dim": dim, "compose.backend": backend, "mixer.backend": mixer, "memory.backend": memory,
-                    "memory.heads": H, f"mixer.{mixer}.heads": H,
-                    **{f"compose.{backend}.{k}": v for k, v in dict(own).items()},
-                    **{f"memory.{memory}.{k}": v for k, v in dict(rule_set).items()},
-                    **{f"mixer.{mixer}.{k}": v for k, v in dict(mixer_set).items()}}
-        parts = has(loci, backend, settings)
-        x = {"x": draw.normal(B, T, dim), **draw.weights(parts)}
-        layer = Layer(rule, H, parts["gates"])
-        inside = {"slots": [{**s, "name": s["name"][7:]} for s in parts["slots"] if s["name"].startswith("memory.")]}
-
-        for name_of in given:  # first states of the rule; its lanes begin with no past
-            rules = {"slots": [s for s in inside["slots"] if not s["name"].startswith("front.")]}
-            x.update({n.replace("state", f"state.{name_of}", 1): t for n, t in draw.states(rules, B).items()})
-
-        def reference(x):
-            w, end = plain(x, "param"), {}
-            mixing, remembering = plain(w, "mixer"), plain(w, "memory")
-
-            def attend(a, ctx, a_pos, ctx_pos):
-                if mixer == "mha":
-                    return mha(a, mixing, H, ctx, a_pos, ctx_pos, **{"pos": "rope", **dict(mix)})
-                zero = {"S": a.new_zeros(B, H, dim // H, dim // 2 // H)}
-                y, last = gla(ctx, mixing, zero, H=H)  # rows before x are its first tokens
-                end.update(named("mix", last))
-                return y[:, ctx.shape[1] - a.shape[1] :]
-
-            def remember(z):
-                y, last = layer.step(z, remembering, first("mem"))
-                end.update(named("mem", last))
-                return y
-
-            def first(name):
-                return {**layer.begin(inside, remembering, B, x["x"]), **plain(x, f"state.{name}")}
-
-            if backend == "mac":
-                block = Mac(w, attend, (layer, remembering, first("run"), first("snap")), form, **how)
-                y, run, snap = block(x["x"])
-                end.update({**named("run", run), **named("snap", snap)})
-                if block.retrieval == "previous":  # token t in row t mod C
-                    rows = [x["x"][:, max(t for t in range(T) if t % block.segment == i)] for i in range(block.segment)]
-                    end["last"] = torch.stack(rows, 1)
-            else:
-                block = Block(w, attend, remember, form)
-                y = getattr(block, backend)(x["x"], **how)
-            return {"y": y, **named("state", end)}
-
-        cache = [f"state.mix.{n}" for n in ("k", "v", "pos")]  # its place for a row is the host's affair
-        return Case(name, component, x, reference, settings, options, (*cache, *(f"d_{n}" for n in cache)))
+    def case(*words, **how):
+        return compose(loci, *words, **how)
 
     pieces, learned = ("--pieces", "3,1,7"), {"init_state": "learned"}
     frozen = {"rule": Matrix(frozen=4), "rule_set": {"mode": "frozen", "chunk": 4, "theta_max": 0.25, **learned}}

@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import conv1d
 
 import attention
+import blocks
 import common
 import compose
 import front
@@ -32,11 +33,11 @@ def writes_without_a_gradient(self, q, k, v, gate, state, pos=0, right=titans.De
     return right(self, q, k.detach(), v.detach(), gate, state, pos)
 
 
-def queries_without_a_gradient(self, x, at, right=compose.Mac.queries):
+def queries_without_a_gradient(self, x, at, right=blocks.Mac.queries):
     return right(self, x, at).detach()
 
 
-def rows_that_everyone_sees(self, h, s, at, right=compose.Mac.context):
+def rows_that_everyone_sees(self, h, s, at, right=blocks.Mac.context):
     rows, own, pos = right(self, h, s, at)
     first = len(pos) - h.shape[1] - s.shape[1]
     return rows, own, torch.cat([pos[:first], -torch.ones(h.shape[1]).long(), pos[first + h.shape[1] :]])
@@ -54,9 +55,9 @@ WRONG = (  # what, the case, where, its name, the wrong one
     ("a convolution backwards", front, "titans", front, "conv", taps_the_other_way_round),
     ("momentum without a past", titans, "exact", titans.Matrix, "step", momentum_without_a_past),
     ("no gradient through a write", titans, "MLP of 2, frozen", titans.Deep, "step", writes_without_a_gradient),
-    ("another eps in the gate", compose, "mac, strict", compose, "GATE_EPS", 1e-5),
-    ("no gradient through the queries", compose, "mac, strict", compose.Mac, "queries", queries_without_a_gradient),
-    ("a leak of the future", compose, "mac, strict", compose.Mac, "context", rows_that_everyone_sees),
+    ("another eps in the gate", compose, "mac, strict", blocks, "GATE_EPS", 1e-5),
+    ("no gradient through the queries", compose, "mac, strict", blocks.Mac, "queries", queries_without_a_gradient),
+    ("a leak of the future", compose, "mac, strict", blocks.Mac, "context", rows_that_everyone_sees),
 )
 
 
