@@ -104,15 +104,19 @@ def sdpa(x, desc):
         mask = torch.where(visible(x, desc, q.shape[0], T, S), mask, -torch.inf)
     elif not square and (desc.get("causal") or "mask" in x):
         mask = visible(x, desc, q.shape[0], T, S)
-    o = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=bool(square), scale=desc["scale"],
-                                       enable_gqa=q.shape[1] != k.shape[1])
+    o = F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=bool(square), scale=desc["scale"], enable_gqa=q.shape[1] != k.shape[1]
+    )
     return {"o": o.transpose(1, 2), "lse": naive(x, desc)["lse"]}
 
 
 def qkv(draw, **change):
     s = {**SHAPE, **change}
-    return {"q": draw.normal(s["B"], s["T"], s["H"], s["d"]), "k": draw.normal(s["B"], s["S"], s["Hkv"], s["d"]),
-            "v": draw.normal(s["B"], s["S"], s.get("Hv", s["Hkv"]), s["e"])}
+    return {
+        "q": draw.normal(s["B"], s["T"], s["H"], s["d"]),
+        "k": draw.normal(s["B"], s["S"], s["Hkv"], s["d"]),
+        "v": draw.normal(s["B"], s["S"], s.get("Hv", s["Hkv"]), s["e"]),
+    }
 
 
 def table():
@@ -174,6 +178,7 @@ def table():
     yield row("length 0", naive, lambda draw: {"lengths": torch.tensor([0, 5], dtype=torch.int32)})
     yield row("documents", naive, documents, shape=same, causal=1)
     yield row("documents, window", naive, documents, shape=same, causal=1, window_left=6)
+
     def whole(*shape, below):
         return torch.randint(0, below, shape, generator=torch.Generator().manual_seed(below), dtype=torch.int32)
 
@@ -190,8 +195,12 @@ def table():
 
     def blocks(draw):
         order = torch.tensor([[4, 0, 9, 2, 7], [1, 8, 3, 6, 5]], dtype=torch.int32)
-        return {"k": draw.normal(10, 8, 2, 16), "v": draw.normal(10, 8, 2, 24), "block_table": order,
-                "lengths": torch.tensor([37, 20], dtype=torch.int32)}
+        return {
+            "k": draw.normal(10, 8, 2, 16),
+            "v": draw.normal(10, 8, 2, 24),
+            "block_table": order,
+            "lengths": torch.tensor([37, 20], dtype=torch.int32),
+        }
 
     yield row("positions in any order", naive, anywhere, causal=1)
     yield row("positions in any order, window", naive, anywhere, causal=1, window_left=9)
@@ -200,11 +209,26 @@ def table():
     yield row("heads of values of their own", naive, shape={"Hkv": 3, "Hv": 6})
     yield row("T5's buckets, both ways", naive, buckets, max_distance=20, bidirectional=1, offset=5)
     yield row("T5's buckets, backwards", naive, buckets, max_distance=24, bidirectional=0, causal=1, offset=S - T)
-    yield row("T5's buckets, prefix", naive, buckets, max_distance=24, bidirectional=0, causal=1, offset=S - T, prefix=4)
+    yield row(
+        "T5's buckets, prefix", naive, buckets, max_distance=24, bidirectional=0, causal=1, offset=S - T, prefix=4
+    )
     yield row("paged", naive, blocks, causal=1, block_tok=8)
-    yield row("all at once", naive, lambda draw: {**bias(draw), **mask(draw), **lengths(draw), "sink": draw.normal(H),
-                                                  "slopes": draw.normal(H, scale=0.2)},
-              causal=1, offset=S - T, window_left=20, prefix=2, softcap=2.0)
+    yield row(
+        "all at once",
+        naive,
+        lambda draw: {
+            **bias(draw),
+            **mask(draw),
+            **lengths(draw),
+            "sink": draw.normal(H),
+            "slopes": draw.normal(H, scale=0.2),
+        },
+        causal=1,
+        offset=S - T,
+        window_left=20,
+        prefix=2,
+        softcap=2.0,
+    )
 
 
 CPU = {"q", "k", "v", "lengths", "q_len", "q_pos", "k_pos", "slopes"}  # what the fast backend takes; no soft capping
@@ -216,5 +240,6 @@ def cases(loci):
             if backend == "cpu" and (not set(x) <= CPU or "softcap" in desc):
                 continue
             line = ",".join(f"{key}={value!r}" for key, value in desc.items())
-            yield Case(name, f"attention/{backend}", x, lambda x, r=reference, d=desc: r(x, d),
-                       options=("--desc", line))
+            yield Case(
+                name, f"attention/{backend}", x, lambda x, r=reference, d=desc: r(x, d), options=("--desc", line)
+            )

@@ -5,9 +5,9 @@
     mag    o = gate(mix(x | [p; x]), mem(x))   mal  u = gate(z, mem(z)), y = mix(u_x | u), z = [p; x]
     mac    per segment: h = read(M, queries), y = mix(x | [p; h; x]), m = step(y), o = gate(y, m)
 
-p are learned rows that everyone sees, mix(a | c) is attention of a over c. The memory that mac reads is the one that the
-segment before left; a second copy advances on y. Nothing here knows of lock step, caches, run lists or saved blocks: a
-segment is a slice.
+p are learned rows that everyone sees, mix(a | c) is attention of a over c. The memory that mac reads is the one that
+the segment before left; a second copy advances on y. Nothing here knows of lock step, caches, run lists or saved
+blocks: a segment is a slice.
 """
 
 import torch

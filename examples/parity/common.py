@@ -75,8 +75,18 @@ class Loci:
         with tempfile.TemporaryDirectory() as folder:
             given, made = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
             save_file({name: t.detach().contiguous() for name, t in tensors.items()}, given)
-            self.run("apply", case.component, *self.settings(case.set), *case.options, "-q", "--grad", "--in", given,
-                     "--out", made)
+            self.run(
+                "apply",
+                case.component,
+                *self.settings(case.set),
+                *case.options,
+                "-q",
+                "--grad",
+                "--in",
+                given,
+                "--out",
+                made,
+            )
             return load_file(made)
 
 
@@ -107,11 +117,16 @@ class Draw:
         return self.normal(*shape, scale=shape[-1] ** -0.5) if kind == "normal" else a + self.normal(*shape, scale=0.3)
 
     def weights(self, info):
-        return {f"param.{s['name']}": self.weight(s["shape"], s["init"]) for s in info["slots"] if s["role"] == "weight"}
+        return {
+            f"param.{s['name']}": self.weight(s["shape"], s["init"]) for s in info["slots"] if s["role"] == "weight"
+        }
 
     def states(self, info, streams, scale=0.5):
-        return {f"state.{s['name']}": self.normal(streams, *s["shape"][1:], scale=scale)
-                for s in info["slots"] if s["role"] == "state"}
+        return {
+            f"state.{s['name']}": self.normal(streams, *s["shape"][1:], scale=scale)
+            for s in info["slots"]
+            if s["role"] == "state"
+        }
 
     def gates(self, info, *shape, top=1.0):
         """Gates of a rule, [*shape] or [*shape, width], in the lower `top` of their range."""
@@ -157,8 +172,11 @@ def forward(case, tensors, dtype):
 def backward(leaves, out, cotangents):
     """All that the component must write, by its name in the file."""
     real = {n: t for n, t in leaves.items() if t.is_floating_point()}
-    total = sum((torch.where(torch.isfinite(t), t, 0) * cotangents["d_" + n].to(t.dtype)).sum()
-                for n, t in out.items() if t.is_floating_point())
+    total = sum(
+        (torch.where(torch.isfinite(t), t, 0) * cotangents["d_" + n].to(t.dtype)).sum()
+        for n, t in out.items()
+        if t.is_floating_point()
+    )
     grads = torch.autograd.grad(total, list(real.values()), allow_unused=True)
     made = {n: t.detach() for n, t in out.items()}
     for (name, t), g in zip(real.items(), grads):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""compose/mac, mag, mal, lmm and plain against the blocks of blocks.py, with a mixer and a memory with its front end inside.
+"""compose/mac, mag, mal, lmm and plain against blocks.py, with a mixer and a memory with its front end inside.
 
-Where we depart from the paper: as printed, mac sees the future twice (`literal`). `strict` lets token t see the rows h_j
-of tokens j <= t; `summary` reads with learned queries, `previous` with those of the segment before. The gate's form is
-open in the paper: normgate is (a o rms(y)) o sigmoid(b o rms(m)). mal has a residual around the memory (gate = add).
+Where we depart from the paper: as printed, mac sees the future twice (`literal`). `strict` lets token t see the rows
+h_j of tokens j <= t; `summary` reads with learned queries, `previous` with those of the segment before. The gate's form
+is open in the paper: normgate is (a o rms(y)) o sigmoid(b o rms(m)). mal has a residual around the memory (gate = add).
 """
 
 from dataclasses import dataclass
@@ -64,8 +64,13 @@ class Reference:
 
     def mac(self, x, w, end):
         memory = plain(w, "memory")
-        block = Mac(w, self.attend(plain(w, "mixer"), end),
-                    (self.layer, memory, self.first(x, memory, "run"), self.first(x, memory, "snap")), self.form, **self.how)
+        block = Mac(
+            w,
+            self.attend(plain(w, "mixer"), end),
+            (self.layer, memory, self.first(x, memory, "run"), self.first(x, memory, "snap")),
+            self.form,
+            **self.how,
+        )
         y, run, snap = block(x["x"])
         end.update({**named("run", run), **named("snap", snap)})
         if block.retrieval == "previous":  # token t is row t mod C
@@ -90,14 +95,38 @@ class Reference:
         return {"y": y, **named("state", end)}
 
 
-def compose(loci, name, backend, own=(), rule=Matrix(), memory="titans", rule_set=(("init_state", "learned"),), mixer="mha",
-            mixer_set=(), mix=(), options=(), B=2, T=19, dim=32, H=4, form="normgate", given=(), **how):
+def compose(
+    loci,
+    name,
+    backend,
+    own=(),
+    rule=Matrix(),
+    memory="titans",
+    rule_set=(("init_state", "learned"),),
+    mixer="mha",
+    mixer_set=(),
+    mix=(),
+    options=(),
+    B=2,
+    T=19,
+    dim=32,
+    H=4,
+    form="normgate",
+    given=(),
+    **how,
+):
     draw, component = Draw("compose" + name), f"compose/{backend}"
-    settings = {"model.dim": dim, "compose.backend": backend, "mixer.backend": mixer, "memory.backend": memory,
-                "memory.heads": H, f"mixer.{mixer}.heads": H,
-                **{f"compose.{backend}.{k}": v for k, v in dict(own).items()},
-                **{f"memory.{memory}.{k}": v for k, v in dict(rule_set).items()},
-                **{f"mixer.{mixer}.{k}": v for k, v in dict(mixer_set).items()}}
+    settings = {
+        "model.dim": dim,
+        "compose.backend": backend,
+        "mixer.backend": mixer,
+        "memory.backend": memory,
+        "memory.heads": H,
+        f"mixer.{mixer}.heads": H,
+        **{f"compose.{backend}.{k}": v for k, v in dict(own).items()},
+        **{f"memory.{memory}.{k}": v for k, v in dict(rule_set).items()},
+        **{f"mixer.{mixer}.{k}": v for k, v in dict(mixer_set).items()},
+    }
     parts = has(loci, backend, settings)
     x = {"x": draw.normal(B, T, dim), **draw.weights(parts)}
     inside = [{**s, "name": s["name"][7:]} for s in parts["slots"] if s["name"].startswith("memory.")]
@@ -129,8 +158,14 @@ def cases(loci):
     yield case("mac, one token a segment", "mac", {"segment_tok": 1}, segment=1)
     yield case("mac, one segment", "mac", {"segment_tok": 32}, segment=32)
     yield case("mac, no persistent rows", "mac", {**four, "persistent_tok": 0}, segment=4)
-    yield case("mac, a window in the segment", "mac", {"segment_tok": 8}, mixer_set={"window_tok": 3}, mix={"window": 3},
-               segment=8)
+    yield case(
+        "mac, a window in the segment",
+        "mac",
+        {"segment_tok": 8},
+        mixer_set={"window_tok": 3},
+        mix={"window": 3},
+        segment=8,
+    )
     yield case("mac, no positions", "mac", four, mixer_set={"pos": "none"}, mix={"pos": "none"}, segment=4)
     yield case("mac, frozen memory", "mac", {"segment_tok": 6}, segment=6, **frozen)
     yield case("mac, MLP", "mac", {"segment_tok": 6}, segment=6, T=14, **deep)
@@ -143,7 +178,9 @@ def cases(loci):
     yield case("mag, from a given memory", "mag", given=("mem",))
     yield case("mag, from nothing", "mag", rule_set=())
     yield case("mag, in pieces", "mag", options=pieces)
-    yield case("mag, window, grouped heads", "mag", mixer_set={"window_tok": 5, "kv_heads": 1}, mix={"window": 5, "kv": 1})
+    yield case(
+        "mag, window, grouped heads", "mag", mixer_set={"window_tok": 5, "kv_heads": 1}, mix={"window": 5, "kv": 1}
+    )
     yield case("mag, the memory sees p", "mag", {"persistent_to_memory": "yes"}, to_memory=True)
     yield case("mag, frozen memory, in pieces", "mag", options=pieces, **frozen)
     yield case("mag, MLP", "mag", T=14, **deep)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
-from titans import WIDE, rule_case
+from rules import WIDE, rule_case
 
 
 def read(M, q):
@@ -68,14 +68,18 @@ class Published(Delta):
 
 def cases(loci):
     def case(name, rule, set=(), **how):
-        return rule_case(loci, name, "memory/delta", rule, {f"memory.delta.{k}": v for k, v in dict(set).items()}, **how)
+        return rule_case(
+            loci, name, "memory/delta", rule, {f"memory.delta.{k}": v for k, v in dict(set).items()}, **how
+        )
 
     undecayed = {"decay_order": "error_on_undecayed"}
     for mode in ("sequential", "exact"):
         yield case(f"delta, {mode}", Published(), {"mode": mode, "forget": "no"})
         yield case(f"gated delta, {mode}", Published(), {"mode": mode})
         yield case(f"gated delta, {mode}, from nothing", Published(), {"mode": mode}, given=False)
-        yield case(f"gated delta, {mode}, learned start", Published(), {"mode": mode, "init_state": "learned"}, given=False)
+        yield case(
+            f"gated delta, {mode}, learned start", Published(), {"mode": mode, "init_state": "learned"}, given=False
+        )
         yield case(f"gated delta, {mode}, in pieces", Published(), {"mode": mode}, options=("--pieces", "3,1,7"))
         yield case(f"gated delta, {mode}, steps to 2", Published(), {"mode": mode, "beta_max": 2})
         yield case(f"error on undecayed, {mode}", Delta(undecayed=True), {"mode": mode, **undecayed})

@@ -6,8 +6,9 @@
     gate = lo + (hi - lo) sigmoid(x Wg' + bg)            lo + softplus(...) where hi is infinite
     y = (rms(rule(q, k, v, gates)) o silu(x Wz')) Wo'    rms per head, a gain for each channel of each head
 
-Source: Titans, section 4.4, which leaves the width of the convolution and the gate's activation open; ours are 4 and SiLU.
-Every part can be switched off. What is read of a memory without a write goes through the q lane and the output path.
+Source: Titans, section 4.4, which leaves the width of the convolution and the gate's activation open; ours are 4 and
+SiLU. Every part can be switched off. What is read of a memory without a write goes through the q lane and the output
+path.
 """
 
 import torch
@@ -99,12 +100,17 @@ class Layer:
 
 
 def cases(loci):
-    def case(name, backend, rule, rule_set=(), front=(), options=(), pos=0, op="step", B=2, T=15, dim=32,
-             H=4, **switch):
+    def case(
+        name, backend, rule, rule_set=(), front=(), options=(), pos=0, op="step", B=2, T=15, dim=32, H=4, **switch
+    ):
         draw, component = Draw("front" + name), f"memory/{backend}"
-        settings = {"model.dim": dim, "memory.backend": backend, "memory.heads": H,
-                    **{f"memory.{k}": v for k, v in dict(front).items()},
-                    **{f"memory.{backend}.{k}": v for k, v in dict(rule_set).items()}}
+        settings = {
+            "model.dim": dim,
+            "memory.backend": backend,
+            "memory.heads": H,
+            **{f"memory.{k}": v for k, v in dict(front).items()},
+            **{f"memory.{backend}.{k}": v for k, v in dict(rule_set).items()},
+        }
         info = loci.info(component, settings, "--layer")
         layer = Layer(rule, H, info["gates"], **switch)
         x = {"x": draw.normal(B, T, dim), **draw.weights(info)}
@@ -139,8 +145,14 @@ def cases(loci):
     yield case("titans, no output gate", "titans", Matrix(), front={"out_gate": "none"})
     yield case("titans, no output projection", "titans", Matrix(), front={"out_proj": "no"})
     yield case("MLP, frozen", "titans", Deep(frozen=4), {"depth": 2, "chunk": 4, "expansion": 2}, T=11)
-    yield case("MLP, a gate a layer", "titans", Deep(frozen=4),
-               {"depth": 2, "chunk": 4, "expansion": 2, "gates": "per_layer"}, T=11, pos=5)
+    yield case(
+        "MLP, a gate a layer",
+        "titans",
+        Deep(frozen=4),
+        {"depth": 2, "chunk": 4, "expansion": 2, "gates": "per_layer"},
+        T=11,
+        pos=5,
+    )
     yield case("delta", "delta", Published())
     yield case("delta, frozen, learned start", "delta", Delta(frozen=4), {"mode": "frozen", "chunk": 4, **learned})
     yield case("hebbian", "hebbian", Hebbian(), pos=3)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""mixer/gla against gated linear attention (Yang et al. 2024) in plain PyTorch: a loop over tokens, and the closed form.
+"""mixer/gla against gated linear attention (Yang et al. 2024) in plain PyTorch: a loop over tokens, and in closed form.
 
     S_t = S_{t-1} diag(exp g_t) + v_t k_t'     o_t = S_t q_t / sqrt(dk)     g = log sigmoid(Wu Wd x + b) / 16
 
 From nothing, o_t = sum over j <= t of <q_t, exp(g_{j+1} + ... + g_t) o k_j> v_j / sqrt(dk), which `closed` computes.
 
-Where we depart from flash-linear-attention's layer: the state is [dv, dk] where theirs is [dk, dv]; weights are named by
-role; the convolution's taps begin with the token itself. Where both depart from the paper: RMS norm for LayerNorm, no
-bias in the output gate.
+Where we depart from flash-linear-attention's layer: the state is [dv, dk] where theirs is [dk, dv]; weights are named
+by role; the convolution's taps begin with the token itself. Where both depart from the paper: RMS norm for LayerNorm,
+no bias in the output gate.
 """
 
 import torch
@@ -58,8 +58,13 @@ def gla(x, w, state, recurrence=loop, H=4, normalizer=16.0, eps=1e-5):
 def cases(loci):
     def case(name, set=(), options=(), recurrence=loop, pos=0, B=2, T=23, dim=24, **how):
         draw = Draw("gla" + name)
-        settings = {"mixer.backend": "gla", "model.dim": dim, "mixer.gla.heads": how.get("H", 4),
-                    "mixer.gla.gate_low_rank": 5, **{f"mixer.gla.{k}": v for k, v in dict(set).items()}}
+        settings = {
+            "mixer.backend": "gla",
+            "model.dim": dim,
+            "mixer.gla.heads": how.get("H", 4),
+            "mixer.gla.gate_low_rank": 5,
+            **{f"mixer.gla.{k}": v for k, v in dict(set).items()},
+        }
         info = loci.info("mixer/gla", settings)
         x = {"x": draw.normal(B, T, dim), **draw.weights(info)}
         zero = {n[6:]: torch.zeros_like(t) for n, t in draw.states(info, B).items()}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from titans import WIDE, rule_case
+from rules import WIDE, rule_case
 
 
 @dataclass
@@ -31,8 +31,10 @@ class Hebbian:
     def step(self, q, k, v, gate, state, pos=0):
         M, S, y = state["M"], state.get("S", 0), []
         for t in range(k.shape[1]):
-            alpha, eta, theta = (gate[g][:, t, :, None, None] if g in gate else other
-                                 for g, other in (("alpha", 0), ("eta", 0), ("theta", 1)))
+            alpha, eta, theta = (
+                gate[g][:, t, :, None, None] if g in gate else other
+                for g, other in (("alpha", 0), ("eta", 0), ("theta", 1))
+            )
             if self.before:
                 y.append(self.scale * torch.einsum("bhed,bhd->bhe", M, q[:, t]))
             S = eta * S + theta * v[:, t, :, :, None] * k[:, t, :, None, :]
@@ -48,15 +50,25 @@ class Parallel(Hebbian):
         B, T, H, _ = k.shape
         one = torch.ones(B, T, H, dtype=k.dtype)
         keep, theta = 1 - gate.get("alpha", 0 * one), gate.get("theta", one)
-        D = torch.stack([torch.stack([keep[:, j + 1 : t + 1].prod(1) if j <= t else 0 * one[:, 0] for j in range(T)], -1)
-                         for t in range(T)], -2) * theta.mT[:, :, None, :]  # [B, H, t, j]
+        D = (
+            torch.stack(
+                [
+                    torch.stack([keep[:, j + 1 : t + 1].prod(1) if j <= t else 0 * one[:, 0] for j in range(T)], -1)
+                    for t in range(T)
+                ],
+                -2,
+            )
+            * theta.mT[:, :, None, :]
+        )  # [B, H, t, j]
         y = self.scale * torch.einsum("bthd,bjhd,bhtj,bjhe->bthe", q, k, D, v)
         return y, {"M": torch.einsum("bhj,bjhe,bjhd->bhed", D[:, :, -1], v, k)}
 
 
 def cases(loci):
     def case(name, rule, set=(), **how):
-        return rule_case(loci, name, "memory/hebbian", rule, {f"memory.hebbian.{k}": v for k, v in dict(set).items()}, **how)
+        return rule_case(
+            loci, name, "memory/hebbian", rule, {f"memory.hebbian.{k}": v for k, v in dict(set).items()}, **how
+        )
 
     for mode in ("sequential", "exact"):
         yield case(mode, Hebbian(), {"mode": mode})

@@ -19,10 +19,26 @@ from layers import conv, heads, rms, rope
 NORM_EPS = 1e-6
 
 
-def mha(x, w, H, ctx=None, q_pos=None, k_pos=None, causal=True, kv=0, pos="none", window=0, softcap=0.0, rot=0,
-        base=10000.0, before=0, state=None, end=None):
-    """y of queries x over context rows ctx (x itself), each token seeing what is not after it by position. before: tokens
-    that came earlier, whose keys and values state holds."""
+def mha(
+    x,
+    w,
+    H,
+    ctx=None,
+    q_pos=None,
+    k_pos=None,
+    causal=True,
+    kv=0,
+    pos="none",
+    window=0,
+    softcap=0.0,
+    rot=0,
+    base=10000.0,
+    before=0,
+    state=None,
+    end=None,
+):
+    """y of queries x over context rows ctx (x itself), each token seeing what is not after it by position. before:
+    tokens that came earlier, whose keys and values state holds."""
     own, ctx = ctx is None, x if ctx is None else ctx
     q_pos = before + torch.arange(x.shape[1]) if q_pos is None else q_pos
     k_pos = (q_pos if own else torch.arange(ctx.shape[1])) if k_pos is None else k_pos
@@ -56,8 +72,9 @@ def mha(x, w, H, ctx=None, q_pos=None, k_pos=None, causal=True, kv=0, pos="none"
     else:
         bias = torch.where(seen, a.get("bias", torch.zeros((), dtype=x.dtype)), -torch.inf)
         with sdpa_kernel(SDPBackend.MATH):  # the one that has second derivatives, which a deep memory asks for
-            o = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=bias,
-                                               enable_gqa=kv != H).transpose(1, 2)
+            o = F.scaled_dot_product_attention(
+                q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=bias, enable_gqa=kv != H
+            ).transpose(1, 2)
     if end is not None:  # the cache
         end["k"], end["v"], end["pos"] = k, v, k_pos.int().expand(k.shape[:2])
     return o.flatten(2) @ w["o.weight"].T
@@ -71,8 +88,9 @@ def module(x, w, H, window=0, ctx=None, causal=True):
     i = torch.arange(T)[:, None] - torch.arange(T)
     hidden = (i < 0) | ((i >= window) if window else (i < 0))
     packed = {"in_proj_weight": torch.cat([w[f"{n}.weight"] for n in "qkv"]), "out_proj.weight": w["o.weight"]}
-    return torch.func.functional_call(m, packed, (x, c, c), {"attn_mask": hidden if causal else None,
-                                                             "need_weights": False})[0]
+    return torch.func.functional_call(
+        m, packed, (x, c, c), {"attn_mask": hidden if causal else None, "need_weights": False}
+    )[0]
 
 
 def cases(loci):
@@ -86,8 +104,10 @@ def cases(loci):
         if context:
             x["context"] = draw.normal(B, context, dim)
         if before:
-            x.update(draw.states(info, B), **{f"state.{n}": draw.normal(B, before + T, set.get("kv_heads", 4), dim // 4)
-                                              for n in "kv"})
+            x.update(
+                draw.states(info, B),
+                **{f"state.{n}": draw.normal(B, before + T, set.get("kv_heads", 4), dim // 4) for n in "kv"},
+            )
             x["state.pos"] = torch.arange(before + T, dtype=torch.int32).repeat(B, 1)
             options = (*options, "--pos", str(before))
 
@@ -107,26 +127,47 @@ def cases(loci):
     yield case("nn.MultiheadAttention, attention/ref", {}, ("--set", "attention.backend=ref"), library=True)
     yield case("nn.MultiheadAttention, in pieces", {}, ("--pieces", "3,1,7"), library=True)
     yield case("nn.MultiheadAttention, window of 5", {"window_tok": 5}, library=True, window=5)
-    yield case("nn.MultiheadAttention, window of 5, in pieces", {"window_tok": 5}, ("--pieces", "3,1,7"), library=True,
-               window=5)
+    yield case(
+        "nn.MultiheadAttention, window of 5, in pieces",
+        {"window_tok": 5},
+        ("--pieces", "3,1,7"),
+        library=True,
+        window=5,
+    )
     yield case("nn.MultiheadAttention, wide and long", library=True, T=150, dim=192)
     yield case("nn.MultiheadAttention, both ways", {}, ("--desc", "causal=0"), library=True, causal=False)
     yield case("nn.MultiheadAttention, another sequence", library=True, context=31, causal=False)
     yield case("in mid-stream", before=6)
-    yield case("in mid-stream, all at once", {"kv_heads": 2, "pos": "rope", "qk_norm": "rms", "conv": 3, "softcap": 2},
-               before=6, kv=2, pos="rope", softcap=2.0)
+    yield case(
+        "in mid-stream, all at once",
+        {"kv_heads": 2, "pos": "rope", "qk_norm": "rms", "conv": 3, "softcap": 2},
+        before=6,
+        kv=2,
+        pos="rope",
+        softcap=2.0,
+    )
     yield case("in mid-stream, in pieces", {"pos": "rope", "conv": 3}, ("--pieces", "3,1,7"), before=6, pos="rope")
     yield case("grouped heads", {"kv_heads": 2}, kv=2)
     yield case("one key head", {"kv_heads": 1}, kv=1)
     yield case("other widths", {"dk": 6, "dv": 10})
     yield case("rope", {"pos": "rope"}, pos="rope")
-    yield case("rope, 4 of 8 channels, base 100", {"pos": "rope", "rope_rot": 4, "rope_base": 100}, pos="rope", rot=4,
-               base=100.0)
+    yield case(
+        "rope, 4 of 8 channels, base 100",
+        {"pos": "rope", "rope_rot": 4, "rope_base": 100},
+        pos="rope",
+        rot=4,
+        base=100.0,
+    )
     yield case("rope, in pieces", {"pos": "rope"}, ("--pieces", "3,1,7"), pos="rope")
     yield case("ALiBi", {"pos": "alibi"}, pos="alibi")
     yield case("QK norm", {"qk_norm": "rms"})
     yield case("soft capping", {"softcap": 0.5}, softcap=0.5)
     yield case("convolution", {"conv": 4})
     yield case("convolution, in pieces", {"conv": 4}, ("--pieces", "3,1,7"))
-    yield case("all at once", {"kv_heads": 2, "pos": "rope", "window_tok": 6, "qk_norm": "rms", "conv": 3}, kv=2, pos="rope",
-               window=6)
+    yield case(
+        "all at once",
+        {"kv_heads": 2, "pos": "rope", "window_tok": 6, "qk_norm": "rms", "conv": 3},
+        kv=2,
+        pos="rope",
+        window=6,
+    )

@@ -21,7 +21,9 @@ GROUPS = ("attention", "mha", "gla", "titans", "delta", "hebbian", "front", "com
 
 def arguments():
     parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parse.add_argument("--only", action="append", metavar="WORD", help="cases whose `group: name` holds this; repeatable")
+    parse.add_argument(
+        "--only", action="append", metavar="WORD", help="cases whose `group: name` holds this; repeatable"
+    )
     parse.add_argument("--dtype", choices=("f32", "f64"), help="one type instead of both")
     parse.add_argument("--list", action="store_true", help="name the cases and do nothing")
     parse.add_argument("--markdown", action="store_true", help="the summary as a table for a README")
@@ -55,7 +57,9 @@ def hold(common, loci, case, dtype, each):
         print(f"{'refused':>9}  {label}: {refused}", flush=True)
         return float("inf"), 0.0, False
     passed = r.worst <= common.LIMIT[dtype]
-    print(f"{r.worst:9.1e}  {label}{'' if passed else '  WORSE THAN %.0e' % common.LIMIT[dtype]}  ({r.where})", flush=True)
+    print(
+        f"{r.worst:9.1e}  {label}{'' if passed else '  WORSE THAN %.0e' % common.LIMIT[dtype]}  ({r.where})", flush=True
+    )
     for name, d in sorted(r.each.items(), key=lambda item: -item[1]) if each or not passed else ():
         print(f"{d:19.1e}  {name}")
     return r.worst, r.torch, passed
@@ -85,8 +89,11 @@ def main():
         import safetensors
         import torch
     except ImportError as missing:
-        print(f"parity: {missing.name} is not installed for {sys.executable}: nothing was compared; "
-              "`pip install -r requirements.txt`, or name another interpreter", file=sys.stderr)
+        print(
+            f"parity: {missing.name} is not installed for {sys.executable}: nothing was compared; "
+            "`pip install -r requirements.txt`, or name another interpreter",
+            file=sys.stderr,
+        )
         return 77
 
     import common
@@ -113,9 +120,9 @@ def main():
         print(f"parity: no case is called {' or '.join(args.only)}: --list names them", file=sys.stderr)
         return 2
     summary(rows, args.markdown)
-    print(f"\n{loci.run('version').strip().splitlines()[0]}; PyTorch {torch.__version__}, numpy {numpy.__version__}, safetensors "
-          f"{safetensors.__version__}, Python {platform.python_version()}; {processor()}; "
-          f"{time.strftime('%Y-%m-%d')}; {time.time() - started:.0f} s")
+    print(f"\n{loci.run('version').splitlines()[0]}; PyTorch {torch.__version__}, numpy {numpy.__version__}, ", end="")
+    print(f"safetensors {safetensors.__version__}, Python {platform.python_version()}; {processor()}; ", end="")
+    print(f"{time.strftime('%Y-%m-%d')}; {time.time() - started:.0f} s")
     print(f"{sum(r[5] for r in rows)} passed, {wrong} failed")
     return 1 if wrong else 0
 

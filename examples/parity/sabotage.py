@@ -80,4 +80,6 @@ def run(loci, show):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    raise SystemExit(run(common.Loci(), lambda name, found, remark: print("ok  " if found else "FAIL", name, remark)) > 0)
+    raise SystemExit(
+        run(common.Loci(), lambda name, found, remark: print("ok  " if found else "FAIL", name, remark)) > 0
+    )

@@ -14,8 +14,8 @@ create_graph=True: the gradient of our outputs goes through it, second derivativ
 algebra is in it. Mode exact computes chunks by a triangular system; here it has no counterpart on purpose, for it must
 equal the loop.
 
-Where we depart from the paper: c is 1 (its loss is |e|^2, c = 2, but its linear equations drop the 2); the paper does not
-say whether a token reads before or after its own write, we take after; gates are numbers per head and token.
+Where we depart from the paper: c is 1 (its loss is |e|^2, c = 2, but its linear equations drop the 2); the paper does
+not say whether a token reads before or after its own write, we take after; gates are numbers per head and token.
 """
 
 from dataclasses import dataclass
@@ -23,11 +23,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from common import Case, Draw, named, plain
-
-SET = {"memory.backend": "titans"}
-SIZE = {"memory.heads": 2, "memory.dk": 8, "memory.dv": 12}
-WIDE = {"memory.heads": 2, "memory.dk": 64, "memory.dv": 48}
+from rules import WIDE, rule_case
 
 
 @dataclass
@@ -48,8 +44,9 @@ class Matrix:
         M, S, C, y = state["M"], state.get("S"), state.get("C"), []
         one = torch.ones(k.shape[0], k.shape[2], dtype=k.dtype)
         for t in range(k.shape[1]):
-            alpha, eta, theta = (gate[g][:, t] if g in gate else other * one
-                                 for g, other in (("alpha", 0), ("eta", 0), ("theta", 1)))
+            alpha, eta, theta = (
+                gate[g][:, t] if g in gate else other * one for g, other in (("alpha", 0), ("eta", 0), ("theta", 1))
+            )
             if self.frozen and (pos + t) % self.frozen == 0:
                 C = M
             if self.before:
@@ -126,43 +123,11 @@ class Deep:
         return torch.stack(y, 1), {name: last[name] for name in state}
 
 
-def rule_case(loci, name, component, rule, settings, options=(), B=2, T=19, given=True, pos=0, top=1.0, size=SIZE,
-              op="step"):
-    """A rule on q, k, v and gates. given: the first states are given, so weights only come in where they are not."""
-    draw = Draw(component + name)
-    settings = {**size, "memory.backend": component.split("/")[1], **settings}
-    info = loci.info(component, settings)
-    H, dk, dv = (settings[f"memory.{n}"] for n in ("heads", "dk", "dv"))
-    x = {"q": draw.unit(B, T, H, dk), "k": draw.unit(B, T, H, dk), "v": draw.normal(B, T, H, dv)}
-    x.update(draw.gates(info, B, T, H, top=top))
-    x.update(draw.weights(info))
-    states = draw.states(info, B)
-    if given:
-        x.update(states)
-
-    def reference(x):
-        state = plain(x, "state")
-        if not given:
-            state = rule.begin(plain(x, "param"), B)
-            state = {n[6:]: state.get(n[6:]) if state.get(n[6:]) is not None else torch.zeros_like(t).to(x["q"].dtype)
-                     for n, t in states.items()}
-        if op == "read":
-            return {"y": rule.read(x["q"], state), **named("state", state)}
-        y, state = rule.step(x.get("q", x["k"]), x["k"], x["v"], plain(x, "gate"), state, pos)
-        return {**({"y": y} if op == "step" else {}), **named("state", state)}
-
-    if pos:
-        options = (*options, "--pos", str(pos))
-    if op != "step":
-        unused = ("k", "v", "gate.") if op == "read" else ("q",)
-        x = {n: t for n, t in x.items() if not n.startswith(unused)}
-        options = (*options, "--op", op)
-    return Case(name, component, x, reference, settings, options)
-
-
 def cases(loci):
     def matrix(name, rule, set=(), **how):
-        return rule_case(loci, name, "memory/titans", rule, {f"memory.titans.{k}": v for k, v in dict(set).items()}, **how)
+        return rule_case(
+            loci, name, "memory/titans", rule, {f"memory.titans.{k}": v for k, v in dict(set).items()}, **how
+        )
 
     for mode in ("sequential", "exact"):
         yield matrix(mode, Matrix(), {"mode": mode})
@@ -184,10 +149,13 @@ def cases(loci):
     yield matrix("frozen", Matrix(frozen=4), {**frozen, "chunk": 4})
     yield matrix("frozen, chunks of 1", Matrix(frozen=1), {**frozen, "chunk": 1})
     yield matrix("frozen, in pieces", Matrix(frozen=4), {**frozen, "chunk": 4}, options=("--pieces", "3,1,7"))
-    yield matrix("frozen, learned start", Matrix(frozen=8), {**frozen, "chunk": 8, "init_state": "learned"}, given=False)
+    yield matrix(
+        "frozen, learned start", Matrix(frozen=8), {**frozen, "chunk": 8, "init_state": "learned"}, given=False
+    )
     yield matrix("frozen, from token 6 on", Matrix(frozen=4), {**frozen, "chunk": 4}, pos=6)
-    yield matrix("frozen, reads first", Matrix(frozen=4, before=True),
-                 {**frozen, "chunk": 4, "read_order": "before_write"})
+    yield matrix(
+        "frozen, reads first", Matrix(frozen=4, before=True), {**frozen, "chunk": 4, "read_order": "before_write"}
+    )
 
     small = {"memory.heads": 2, "memory.dk": 4, "memory.dv": 6}
     square = {"memory.heads": 2, "memory.dk": 5, "memory.dv": 5}
@@ -213,5 +181,9 @@ def cases(loci):
     yield mlp("of 2, write", Deep(frozen=4), deep, op="write")
     yield mlp("of 3, frozen", Deep(depth=3, frozen=4), {**deep, "depth": 3})
     yield mlp("of 3, token by token, a gate a layer", Deep(depth=3), {**token, "depth": 3, "gates": "per_layer"})
-    yield mlp("of 1 with a residual, frozen", Deep(depth=1, frozen=4, residual=True),
-              {**deep, "depth": 1, "residual": "yes"}, size=square)
+    yield mlp(
+        "of 1 with a residual, frozen",
+        Deep(depth=1, frozen=4, residual=True),
+        {**deep, "depth": 1, "residual": "yes"},
+        size=square,
+    )
