@@ -48,9 +48,10 @@ json_t *apply_desc_json(bool attention)
         one = json_pack("{s:s, s:s, s:[f, f]}", "name", m->name, "type", m->type == REAL ? "real" : "int", "range",
                         m->least, m->most);
         json_object_set_new(one, "default",
-                            m->type == REAL && !m->least ? json_real(0)
-                            : m->type == REAL            ? json_string("1 / sqrt(d)")
-                                                         : json_integer(m->least < 0 && m->mask ? -1 : 0));
+                            m->type == REAL ? (m->least < 0 ? json_string("1 / sqrt(d)") : json_real(0))
+                                            : json_integer(!strncmp(m->name, "window", 6) ? -1
+                                                           : !strcmp(m->name, "causal")   ? !attention
+                                                                                          : 0));
         json_array_append_new(all, one);
     }
     return all;

@@ -51,8 +51,8 @@ typedef struct loci_trial_size {
     int64_t capacity;                        /* most tokens of a stream; 0: seq         */
     loci_dtype dtype;
     /* Attention: numbers, and the tensors that are not NULL: each becomes a port of its shape, with its values when it
-     * has data. q_seg and k_seg that are one tensor become `segment_ids`. `blocks` is handed on as it is. Kept by the
-     * trial while it is open. NULL: nothing but scale 1 / sqrt(dk). */
+     * has data. q_seg and k_seg that are one tensor become `segment_ids`. `blocks` is handed on as it is and must live as
+     * long as the trial; all else is copied. NULL: nothing but scale 1 / sqrt(dk). */
     const loci_attn_desc *desc;
     const loci_mask *mask; /* mixers and compositions; NULL: causal, or with a context everything */
 } loci_trial_size;

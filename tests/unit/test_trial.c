@@ -704,6 +704,46 @@ static void narrower_types__are_rounded_only_by_the_component(void)
     results_free(&want);
 }
 
+/* The n-th allocation fails, for every n: a status and its sentence, nothing lost. (Some are only for a
+ * message, and missed by nobody.) */
+static void want_of_memory__is_a_status(void)
+{
+    static const char *const names[] = {"titans exact", "titans with front end", "mha", "mag"};
+
+    NEED_PLUGINS;
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        const struct subject *s = &subjects[i];
+        const loci_trial_size size = {.docs = 2, .seq = 4, .dim = 8, .heads = 2, .dk = 4, .dv = 4, .dtype = loci_f64};
+        loci_status status = LOCI_E_NOMEM;
+        long refused = 0;
+        bool wanted = false;
+        struct rig r;
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            wanted |= !strcmp(s->name, names[k]);
+        if (!wanted)
+            continue;
+        CK_OK(rig_open(&r, s->kind, s->form, s->set, &size));
+        loci_trial_free(r.t);
+        r.t = NULL;
+        for (long n = 1; n < 1200; n++) {
+            loci_memory_fail_at(n);
+            status = loci_trial_open(&r.t, r.cx, s->kind, s->form, &size, &ck_err);
+            if (status == LOCI_OK)
+                status = loci_trial_run(r.t, &(loci_trial_how){.back = true}, &ck_err);
+            loci_memory_fail_at(0);
+            if (status != LOCI_OK)
+                CK_TRUE(status == LOCI_E_NOMEM && ck_err.msg[0], "%s, allocation %ld: %d, %s", s->name, n, (int)status,
+                        ck_err.msg);
+            refused += status != LOCI_OK;
+            loci_trial_free(r.t);
+            r.t = NULL;
+            loci_error_clear(&ck_err);
+        }
+        CK_TRUE(status == LOCI_OK && refused > 50, "%s: %ld refusals, and at last %d", s->name, refused, (int)status);
+        rig_close(&r);
+    }
+}
+
 /* ---- who leaves his own ------------------------------------------------------------------------------------------ */
 
 /* What a child process that runs fn ends with. */
@@ -818,6 +858,7 @@ static void harsh_memory__catches_who_leaves_his_own(void)
     X(a_run__says_what_it_does) \
     X(attention__is_the_same_however_its_tensors_lie) \
     X(narrower_types__are_rounded_only_by_the_component) \
+    X(want_of_memory__is_a_status) \
     X(an_arena__ends_where_it_says) \
     X(harsh_memory__catches_who_leaves_his_own)
 CK_MAIN("trial", TESTS)
