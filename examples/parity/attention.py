@@ -17,7 +17,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from common import Case, Draw
+from common import NAMES, Case, Draw
 
 SHAPE = {"B": 2, "T": 37, "S": 53, "H": 6, "Hkv": 2, "d": 16, "e": 24}
 
@@ -241,5 +241,10 @@ def cases(loci):
                 continue
             line = ",".join(f"{key}={value!r}" for key, value in desc.items())
             yield Case(
-                name, f"attention/{backend}", x, lambda x, r=reference, d=desc: r(x, d), options=("--desc", line)
+                name,
+                f"attention/{backend}",
+                x,
+                lambda x, r=reference, d=desc: r(x, d),
+                options=("--desc", line),
+                types=tuple(NAMES) if backend == "ref" else tuple(NAMES)[:2],
             )

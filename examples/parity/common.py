@@ -3,7 +3,8 @@
 
 A *case* is a component with its settings, inputs under the names of `loci apply`, and a function of these inputs. The
 function says what must come out; autograd differentiates it. The component runs through the command, once in float32
-and once in float64, and gives gradients of its own.
+and once in float64, and gives gradients of its own. bfloat16 is a way to store tensors, for what takes it: there
+results carry the rounding of the store, and a backward begins with a rounded o.
 
  (1) The function runs in float64 on the very numbers the component is given, whatever the component computes in.
  (2) Compared is every tensor that `apply` writes: outputs, states at the end, and the gradient of every input, gate,
@@ -26,8 +27,8 @@ from typing import Callable
 import torch
 from safetensors.torch import load_file, save_file
 
-LIMIT = {torch.float32: 1e-5, torch.float64: 1e-10}
-NAMES = {torch.float32: "f32", torch.float64: "f64"}
+LIMIT = {torch.float32: 1e-5, torch.float64: 1e-10, torch.bfloat16: 1e-2}
+NAMES = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16"}
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Case:
     set: dict = field(default_factory=dict)  # "memory.titans.chunk": 4
     options: tuple = ()  # of the command: ("--pieces", "3,1,7")
     ignore: tuple = ()  # what `apply` writes and no function can say; the case tells why
+    types: tuple = (torch.float32, torch.float64)
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------

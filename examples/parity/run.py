@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Components of loci against independent implementations in plain PyTorch: outputs and all gradients.
 
-    python3 run.py                       everything, in float32 and float64
+    python3 run.py                       everything, in every type
     python3 run.py --only titans         groups or cases whose name holds a word; --list names them all
     python3 run.py --loci PATH           this command; else LOCI_COMMAND, build/loci of this tree, or the path
 
 A line is a case: the largest relative RMS of any tensor that comes out, and which tensor it is. The limit is 1e-5 in
-float32 and 1e-10 in float64. The exit code is 1 when a case is worse, 77 when PyTorch is not there.
+float32, 1e-10 in float64, and 1e-2 where tensors are stored in bfloat16. The exit code is 1 when a case is worse, 77
+when PyTorch is not there.
 """
 
 import argparse
@@ -24,7 +25,7 @@ def arguments():
     parse.add_argument(
         "--only", action="append", metavar="WORD", help="cases whose `group: name` holds this; repeatable"
     )
-    parse.add_argument("--dtype", choices=("f32", "f64"), help="one type instead of both")
+    parse.add_argument("--dtype", choices=("f32", "f64", "bf16"), help="one type instead of all")
     parse.add_argument("--list", action="store_true", help="name the cases and do nothing")
     parse.add_argument("--markdown", action="store_true", help="the summary as a table for a README")
     parse.add_argument("--each", action="store_true", help="every tensor of every case")
@@ -67,19 +68,22 @@ def hold(common, loci, case, dtype, each):
 
 def summary(rows, markdown):
     """Per group: cases, the worst of them in each type, and how far PyTorch in float32 is from itself in float64."""
-    lines = [("group", "cases", "f32", "PyTorch f32", "f64", "the worst case")]
+    lines = [("group", "cases", "f32", "PyTorch f32", "f64", "bf16", "the worst case in f32")]
     for group in GROUPS:
-        of = {name: [r for r in rows if r[:2] == (group, name)] for name in ("f32", "f64")}
-        if not (any_of := of["f32"] or of["f64"]):
+        of = {name: [r for r in rows if r[:2] == (group, name)] for name in ("f32", "f64", "bf16")}
+        if not any(of.values()):
             continue
         worst = {name: f"{max(r[3] for r in these):.1e}" if these else "" for name, these in of.items()}
         own = f"{max(r[4] for r in of['f32']):.1e}" if of["f32"] else ""
-        lines.append((group, str(len(any_of)), worst["f32"], own, worst["f64"], max(any_of, key=lambda r: r[3])[2]))
+        where = max(of["f32"], key=lambda r: r[3])[2] if of["f32"] else ""
+        count = str(max(len(these) for these in of.values()))
+        lines.append((group, count, worst["f32"], own, worst["f64"], worst["bf16"], where))
     if markdown:
-        lines.insert(1, ("---",) * 6)
+        lines.insert(1, ("---",) * 7)
     print()
     for line in lines:
-        print("| " + " | ".join(line) + " |" if markdown else "{:<10} {:>5}  {:>8}  {:>11}  {:>8}  {}".format(*line))
+        fixed = "{:<10} {:>5}  {:>8}  {:>11}  {:>8}  {:>8}  {}".format(*line)
+        print("| " + " | ".join(line) + " |" if markdown else fixed)
 
 
 def main():
@@ -111,7 +115,8 @@ def main():
         wrong = selftest.run(lambda name, holds, remark: holds or print(f"self-test FAILED: {name} {remark}"))
         wrong += sabotage.run(loci, lambda name, found, remark: found or print(f"sabotage NOT FOUND: {name} {remark}"))
     for group, case in chosen(loci, args.only):
-        for dtype, name in common.NAMES.items():
+        for dtype in case.types:
+            name = common.NAMES[dtype]
             if args.dtype in (None, name):
                 worst, own, passed = hold(common, loci, case, dtype, args.each)
                 rows.append((group, name, case.name, worst, own, passed))
