@@ -181,6 +181,7 @@ def cases(loci):
     yield case(
         "mag, window, grouped heads", "mag", mixer_set={"window_tok": 5, "kv_heads": 1}, mix={"window": 5, "kv": 1}
     )
+    yield case("mag, a window of the caller's", "mag", options=("--desc", "window_left=4"), mix={"window": 5})
     yield case("mag, the memory sees p", "mag", {"persistent_to_memory": "yes"}, to_memory=True)
     yield case("mag, frozen memory, in pieces", "mag", options=pieces, **frozen)
     yield case("mag, MLP", "mag", T=14, **deep)

@@ -94,7 +94,7 @@ def module(x, w, H, window=0, ctx=None, causal=True):
 
 
 def cases(loci):
-    def case(name, set=(), options=(), library=False, context=0, B=2, T=23, dim=32, before=0, **how):
+    def case(name, set=(), options=(), library=False, context=0, B=2, T=23, dim=32, before=0, at=None, **how):
         draw = Draw("mha" + name)
         set = {"heads": 4, "pos": "none", **dict(set)}
         settings = {"mixer.backend": "mha", "model.dim": dim, **{f"mixer.mha.{k}": v for k, v in set.items()}}
@@ -103,6 +103,8 @@ def cases(loci):
         tails = {n[6:]: torch.zeros_like(t) for n, t in draw.states(info, B).items()}
         if context:
             x["context"] = draw.normal(B, context, dim)
+        if at is not None:
+            x["positions"] = at.int().repeat(B, 1)
         if before:
             x.update(
                 draw.states(info, B),
@@ -114,7 +116,7 @@ def cases(loci):
         def reference(x):
             w, end = plain(x, "param"), {}
             state = {**{n: t.to(x["x"].dtype) for n, t in tails.items()}, **plain(x, "state")}
-            y = mha(x["x"], w, 4, x.get("context"), before=before, state=state, end=end, **how)
+            y = mha(x["x"], w, 4, x.get("context"), q_pos=at, before=before, state=state, end=end, **how)
             if library:
                 y = module(x["x"], w, 4, ctx=x.get("context"), **how)
             return {"y": y, **{n: t for n, t in named("state", end).items() if n not in ring}}
@@ -137,6 +139,10 @@ def cases(loci):
     yield case("nn.MultiheadAttention, wide and long", library=True, T=150, dim=192)
     yield case("nn.MultiheadAttention, both ways", {}, ("--desc", "causal=0"), library=True, causal=False)
     yield case("nn.MultiheadAttention, another sequence", library=True, context=31, causal=False)
+    yield case("a window of the caller's", {}, ("--desc", "window_left=4"), library=True, window=5)
+    gaps = torch.arange(23) * 2 + (torch.arange(23) > 9) * 7
+    yield case("positions with gaps", {"pos": "rope", "window_tok": 9}, pos="rope", window=9, at=gaps)
+    yield case("positions with gaps, ALiBi", {"pos": "alibi"}, pos="alibi", at=gaps)
     yield case("in mid-stream", before=6)
     yield case(
         "in mid-stream, all at once",
