@@ -186,10 +186,11 @@ static loci_status explode(struct asking *a, loci_error *err)
 
     if (ask(&least, a, &bad, err) != LOCI_OK)
         return bad ? LOCI_E_PLUGIN : LOCI_OK;
-    for (int limit = 0; limit <= N_LIMITS; limit++) /* the last round raises all of them */
+    /* The last round raises all of them. Capacity is no limit that a plan is told: it sizes caches, which are the host's. */
+    for (int limit = 0; limit <= N_LIMITS; limit++)
         for (size_t i = 0; i < sizeof shifts / sizeof *shifts; i++) {
             struct asking big = *a;
-            for (int k = 0; k < N_LIMITS; k++)
+            for (int k = 0; k < CAPACITY; k++)
                 if (k == limit || limit == N_LIMITS)
                     big.at[k] = INT64_C(1) << shifts[i];
             if (ask(&now, &big, &bad, err) == LOCI_OK && less(&now, &least, than, sizeof than))
