@@ -6,6 +6,7 @@
 # shellcheck disable=SC2317 # facts are called by their names
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
+: "${LOCI_TEST_PLUGINS:=$LOCI_TEST_BUILD/plugins/.all}"
 
 # Ids of the tests that failed, one a line.
 failed_ids() {
