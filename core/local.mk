@@ -7,6 +7,7 @@ include %D%/plugin/local.mk
 include %D%/tensor/local.mk
 include %D%/device/local.mk
 include %D%/model/local.mk
+include %D%/trial/local.mk
 include %D%/train/local.mk
 include %D%/data/local.mk
 include %D%/compare/local.mk
