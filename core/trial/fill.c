@@ -49,8 +49,7 @@ static void weight(const struct trial_port *p, uint64_t key)
 
     loci_random_fill_normal(q->value, q->elements, key);
     for (uint64_t i = 0; i < q->elements; i++)
-        q->value[i] = size_of(q) * q->value[i] + loci__get((char *)loci_ptr(&p->weight->value.t) +
-                                                               i * loci_dtype_bytes(q->dtype), q->dtype);
+        q->value[i] = size_of(q) * q->value[i] + p->model[i];
 }
 
 /* The integers beside the rows of a cache: row r is at position r. */

@@ -43,6 +43,7 @@ struct trial_port {
     enum place place;
     uint32_t index;            /* of a gate                                    */
     const loci_weight *weight; /* PLACE_WEIGHT                                 */
+    double *model;             /* what a model has there                       */
     uint64_t at;               /* of a state: bytes from the block's beginning */
     uint64_t row;              /* elements of one token, or of one state row   */
     bool top;                  /* a cache of the node itself                   */

@@ -259,6 +259,7 @@ void loci__ports_free(struct loci_trial *t)
         loci_free(p->grad);
         loci_free(p->end);
         loci_free(p->end_grad);
+        loci_free(t->ports[i].model);
     }
     loci_free(t->ports);
 }

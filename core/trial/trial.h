@@ -130,6 +130,7 @@ typedef struct loci_trial_how {
     bool back;           /* and the backward */
     bool train;          /* with LOCI_X_TRAIN: dropout */
     bool harsh;          /* (4) */
+    bool dirty;          /* outputs, and states that a call writes, hold other numbers beforehand */
     bool inplace;        /* state_out is state_in: only without back                   */
     bool padded;         /* strides larger than the shape says, for kinds that see strides */
     uint32_t misalign;   /* bytes added to the address of every input and output; a multiple of the element */
