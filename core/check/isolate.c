@@ -35,6 +35,8 @@ struct page {
     loci_reply reply;
 };
 
+enum { KEPT = 3 }; /* standard output, standard error, the log */
+
 static char *stage_at; /* LOCI_STAGE_BYTES of the page, or NULL */
 
 void loci_stage(const char *fmt, ...)
@@ -50,14 +52,15 @@ void loci_stage(const char *fmt, ...)
 
 /* ---- the child --------------------------------------------------------------------------------------------------- */
 
-static void print_log(void *arg, int32_t level, const char *module, const char *msg)
+static void keep_log(void *arg, int32_t level, const char *module, const char *msg)
 {
-    (void)arg;
+    const int *fd = arg;
+
     if (level <= LOCI_LOG_WARN)
-        fprintf(stderr, "%s: %s\n", module, msg);
+        (void)!dprintf(*fd, "%s: %s\n", module, msg);
 }
 
-static void like_a_fresh_process(const loci_limits *limits, const int kept[2])
+static void like_a_fresh_process(const loci_limits *limits, const int kept[KEPT])
 {
     const struct rlimit none = {0, 0}, memory = {limits->bytes, limits->bytes};
     sigset_t all;
@@ -74,10 +77,10 @@ static void like_a_fresh_process(const loci_limits *limits, const int kept[2])
     dup2(kept[0], STDOUT_FILENO);
     dup2(kept[1], STDERR_FILENO);
     setvbuf(stderr, NULL, _IONBF, 0);
-    loci_log_to(print_log, NULL);
+    loci_log_to(keep_log, (void *)(uintptr_t)&kept[2]);
 }
 
-static void child(struct page *page, uint64_t token, const loci_limits *limits, const int kept[2], loci_isolated_fn fn,
+static void child(struct page *page, uint64_t token, const loci_limits *limits, const int kept[KEPT], loci_isolated_fn fn,
                   void *arg)
 {
     like_a_fresh_process(limits, kept);
@@ -149,7 +152,8 @@ loci_status loci_isolate(loci_outcome *out, const loci_limits *limits, loci_isol
 {
     loci_status status = LOCI_OK;
     struct page *page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    const int kept[2] = {memfd_create("stdout", MFD_CLOEXEC), memfd_create("stderr", MFD_CLOEXEC)};
+    const int kept[KEPT] = {memfd_create("stdout", MFD_CLOEXEC), memfd_create("stderr", MFD_CLOEXEC),
+                            memfd_create("log", MFD_CLOEXEC)};
     const double begin = loci_seconds();
     uint64_t token = (uint64_t)(begin * 1e9) ^ ((uint64_t)getpid() << 40) ^ UINT64_C(0x9E3779B97F4A7C15);
     int ends[2] = {-1, -1}, how = 0;
@@ -157,7 +161,7 @@ loci_status loci_isolate(loci_outcome *out, const loci_limits *limits, loci_isol
 
     memset(out, 0, sizeof *out);
     fflush(NULL);
-    if (page == MAP_FAILED || kept[0] < 0 || kept[1] < 0 || pipe2(ends, O_CLOEXEC) || (pid = fork()) < 0) {
+    if (page == MAP_FAILED || kept[0] < 0 || kept[1] < 0 || kept[2] < 0 || pipe2(ends, O_CLOEXEC) || (pid = fork()) < 0) {
         status = loci_fail(err, LOCI_E_NOMEM, "no process can be started: %s", strerror(errno));
         goto out;
     }
@@ -173,13 +177,14 @@ loci_status loci_isolate(loci_outcome *out, const loci_limits *limits, loci_isol
     read_page(out, page, token, how);
     read_kept(out->out, sizeof out->out, kept[0], false);
     read_kept(out->err, sizeof out->err, kept[1], true);
+    read_kept(out->log, sizeof out->log, kept[2], true);
 out:
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < KEPT; i++)
         if (kept[i] >= 0)
             close(kept[i]);
+    for (int i = 0; i < 2; i++)
         if (ends[i] >= 0)
             close(ends[i]);
-    }
     if (page != MAP_FAILED)
         munmap(page, sizeof *page);
     return status;

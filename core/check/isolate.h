@@ -43,6 +43,7 @@ typedef struct loci_outcome {
     int signal, exit_code;        /* CRASHED: one of them is not 0, or the process ended with exit code 0           */
     char stage[LOCI_STAGE_BYTES]; /* the last one, "" before the first                                              */
     char out[1024], err[4096];    /* what was printed: the beginning of one, the end of the other                   */
+    char log[2048];               /* the end of what was logged as a warning or an error                            */
     double seconds;
 } loci_outcome;
 

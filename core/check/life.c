@@ -27,6 +27,11 @@ loci_status loci_life_open(loci_life *life, loci_check *c, loci_error *err)
             LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN, "the id `none` means that there is no memory: choose another"));
         life->shape = life->donor->shape;
     }
+    if (life->donor && !c->cls->n_wants) { /* it has nothing to give but the shape */
+        loci_stage("destroy, as a model does it");
+        loci_node_free(life->donor);
+        life->donor = NULL;
+    }
     if (!(life->ledger = loci_ledger_new(c->cx)))
         status = loci_fail(err, LOCI_E_NOMEM, "out of memory");
 out:
@@ -283,6 +288,7 @@ out:
     return status;
 }
 
+/* From the very first instance on: what changes is changed by then. */
 loci_status loci_check_life_manners(loci_check *c, loci_error *err)
 {
     loci_life life;
@@ -291,16 +297,16 @@ loci_status loci_check_life_manners(loci_check *c, loci_error *err)
     loci_need need;
     loci_status status;
 
+    if (loci_watch_begin(&w, err) != LOCI_OK)
+        return LOCI_E_NOMEM;
     LOCI_TRY(loci_life_open(&life, c, err));
-    LOCI_TRY(loci_watch_begin(&w, err));
-    status = loci_life_must_make(&life, &m, err);
-    if (status == LOCI_OK)
-        status = plan_of(&need, &life, m, err);
+    LOCI_TRY(loci_life_must_make(&life, &m, err));
+    LOCI_TRY(plan_of(&need, &life, m, err));
+out:
     if (m)
         loci_life_end(&life, m);
+    loci_life_close(&life);
     if (loci_watch_end(&w, "create, plan and destroy", status == LOCI_OK ? err : NULL) != LOCI_OK && status == LOCI_OK)
         status = LOCI_E_PLUGIN;
-out:
-    loci_life_close(&life);
     return status;
 }

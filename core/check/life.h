@@ -4,7 +4,8 @@
  * each answer of the plugin itself.
  *
  *  (1) The children are those of a node that was made in the ordinary way and stands beside it (the donor). They were
- *      made for the same config, so an instance of that config can be bound to them.
+ *      made for the same config, so an instance of that config can be bound to them. A class without children needs no
+ *      donor beyond the shape of its place.
  *  (2) What a plugin says on a failure is its own loci_error, untouched.
  */
 #ifndef LOCI_CORE_CHECK_LIFE_H
@@ -16,7 +17,7 @@
 typedef struct loci_life {
     loci_check *c;
     loci_ledger *ledger;
-    loci_node *donor; /* NULL for a device */
+    loci_node *donor; /* NULL when there are no children */
     loci_weights weights;
     loci_config config;
     loci_shape shape; /* the component's own, as its place in a model gives it */

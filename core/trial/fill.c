@@ -49,7 +49,7 @@ static void weight(const struct trial_port *p, uint64_t key)
 
     loci_random_fill_normal(q->value, q->elements, key);
     for (uint64_t i = 0; i < q->elements; i++)
-        q->value[i] = size_of(q) * q->value[i] + p->model[i];
+        q->value[i] = p->start[i] + size_of(q) * q->value[i];
 }
 
 /* The integers beside the rows of a cache: row r is at position r. */

@@ -41,12 +41,11 @@ enum place {
 struct trial_port {
     loci_port p; /* first: a loci_port * is a struct trial_port * */
     enum place place;
-    uint32_t index;            /* of a gate                                    */
-    const loci_weight *weight; /* PLACE_WEIGHT                                 */
-    double *model;             /* what a model has there                       */
-    uint64_t at;               /* of a state: bytes from the block's beginning */
-    uint64_t row;              /* elements of one token, or of one state row   */
-    bool top;                  /* a cache of the node itself                   */
+    uint32_t index; /* of a gate                                    */
+    uint64_t at;    /* of a state: bytes from the block's beginning */
+    uint64_t row;   /* elements of one token, or of one state row   */
+    bool top;       /* a cache of the node itself                   */
+    double *start;  /* of a weight: as a model has it               */
 };
 
 struct loci_trial {

@@ -181,7 +181,10 @@ static loci_status weights(struct loci_trial *t, loci_error *err)
         struct trial_port *p = NULL;
         LOCI_TRY(add(t, &p, loci_format("param.%s", w->name + (mine ? own + 1 : layer)), LOCI_PORT_WEIGHT, PLACE_WEIGHT,
                      w->value.t.dtype, w->value.t.ndim, w->value.shape, err));
-        p->weight = w;
+        p->p.weight = w;
+        p->start = loci_alloc(p->p.elements * sizeof *p->start);
+        if (!p->start)
+            return loci_fail(err, LOCI_E_NOMEM, "out of memory for the tensor %s", p->p.name);
     }
 out:
     return status;
@@ -259,7 +262,7 @@ void loci__ports_free(struct loci_trial *t)
         loci_free(p->grad);
         loci_free(p->end);
         loci_free(p->end_grad);
-        loci_free(t->ports[i].model);
+        loci_free(t->ports[i].start);
     }
     loci_free(t->ports);
 }

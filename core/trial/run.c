@@ -75,9 +75,9 @@ static void weights_in(const loci_trial *t, double from)
     for (uint32_t i = 0; i < t->n; i++) {
         const struct trial_port *p = &t->ports[i];
         const uint64_t size = loci_dtype_bytes(p->p.dtype);
-        for (uint64_t j = 0; p->weight && j < p->p.elements; j++) {
-            loci__put((char *)loci_ptr(&p->weight->value.t) + j * size, p->p.dtype, p->p.value[j]);
-            loci__put((char *)loci_ptr(&p->weight->grad.t) + j * size, p->p.dtype, from);
+        for (uint64_t j = 0; p->p.weight && j < p->p.elements; j++) {
+            loci__put((char *)loci_ptr(&p->p.weight->value.t) + j * size, p->p.dtype, p->p.value[j]);
+            loci__put((char *)loci_ptr(&p->p.weight->grad.t) + j * size, p->p.dtype, from);
         }
     }
 }
@@ -86,8 +86,8 @@ static void weights_out(const loci_trial *t, double from)
 {
     for (uint32_t i = 0; i < t->n; i++) {
         const struct trial_port *p = &t->ports[i];
-        for (uint64_t j = 0; p->weight && j < p->p.elements; j++)
-            p->p.grad[j] = loci__get((char *)loci_ptr(&p->weight->grad.t) + j * loci_dtype_bytes(p->p.dtype),
+        for (uint64_t j = 0; p->p.weight && j < p->p.elements; j++)
+            p->p.grad[j] = loci__get((char *)loci_ptr(&p->p.weight->grad.t) + j * loci_dtype_bytes(p->p.dtype),
                                      p->p.dtype) - from;
     }
 }

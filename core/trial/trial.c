@@ -73,17 +73,14 @@ out:
     return status;
 }
 
-static loci_status take_weights(loci_trial *t, loci_error *err)
+static void take_weights(loci_trial *t)
 {
     for (uint32_t i = 0; i < t->n; i++) {
         struct trial_port *p = &t->ports[i];
-        if (p->weight && !(p->model = loci_alloc(p->p.elements * sizeof *p->model)))
-            return loci_fail(err, LOCI_E_NOMEM, "out of memory for the weights of %s", t->node->cls->id);
-        for (uint64_t j = 0; p->weight && j < p->p.elements; j++)
-            p->p.value[j] = p->model[j] = loci__get(
-                (char *)loci_ptr(&p->weight->value.t) + j * loci_dtype_bytes(p->p.dtype), p->p.dtype);
+        for (uint64_t j = 0; p->p.weight && j < p->p.elements; j++)
+            p->start[j] = p->p.value[j] = loci__get((char *)loci_ptr(&p->p.weight->value.t) + j * loci_dtype_bytes(p->p.dtype),
+                                      p->p.dtype);
     }
-    return LOCI_OK;
 }
 
 loci_status loci_trial_open(loci_trial **out, loci_context *cx, const char *kind, enum loci_trial_form form,
@@ -137,7 +134,7 @@ loci_status loci_trial_open(loci_trial **out, loci_context *cx, const char *kind
     for (int64_t d = 0; d < size->docs; d++)
         t->len[d] = size->seq;
     LOCI_TRY(loci__ports_make(t, err));
-    LOCI_TRY(take_weights(t, err));
+    take_weights(t);
     *out = t;
     return LOCI_OK;
 out:

@@ -73,6 +73,7 @@ typedef struct loci_port {
     double *end;    /* states: after the run                                       */
     double *end_grad; /* states: the cotangent of `end`, before a backward         */
     bool given;     /* states, positions: value holds; else (3), and the usual     */
+    const loci_weight *weight; /* weights: as declared, under its full name         */
 } loci_port;
 
 /* Of the component that conf's section `kind` names ("attention", "mixer", "memory", "compose"). Weights get the values
