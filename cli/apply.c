@@ -121,6 +121,10 @@ static void print_list(const char *verb, const char *path, const json_t *list)
     char first[16];
 
     for (size_t i = 0; i < json_array_size(list); i++) {
+        if (i == 12 && json_array_size(list) > 13) {
+            loci_text_add(&t, ",  and %zu more", json_array_size(list) - i);
+            break;
+        }
         const json_t *one = json_array_get(list, i), *shape = json_object_get(one, "shape");
         loci_text_add(&t, "%s%s %s [", i ? ",  " : "", cli_text(one, "name"), cli_text(one, "dtype"));
         for (size_t k = 0; k < json_array_size(shape); k++)
@@ -163,12 +167,12 @@ static loci_status run(const struct options *o, loci_error *err)
 
     LOCI_TRY(cli_component_config(&a.c, o, "apply", err));
     LOCI_TRY(check_words(err));
+    LOCI_TRY(take_seed(err));
+    LOCI_TRY(cli_component_context(&a.c, o, err));
     LOCI_TRY(loci_tensors_open(&a.file, a.in, err));
     LOCI_TRY(apply_desc(&a, err));
     LOCI_TRY(apply_pieces(&a, err));
     LOCI_TRY(apply_size(&a, err));
-    LOCI_TRY(take_seed(err));
-    LOCI_TRY(cli_component_context(&a.c, o, err));
     if (isnan(a.desc.scale))
         a.desc.scale = a.size.dk > 0 ? 1 / sqrt((double)a.size.dk) : 1;
     a.size.desc = &a.desc;

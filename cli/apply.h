@@ -41,6 +41,8 @@ loci_status apply_size(struct apply *a, loci_error *err);
 /* apply_desc.c: --desc into desc and mask; --pieces. */
 loci_status apply_desc(struct apply *a, loci_error *err);
 loci_status apply_pieces(struct apply *a, loci_error *err);
+/* What --desc may name: [{name, type, default, range}]; attention: all, otherwise those of a mask. */
+json_t *apply_desc_json(bool attention);
 /* apply_read.c: every tensor of the file into its port; nothing may be missing or left over. */
 loci_status apply_read(struct apply *a, loci_error *err);
 /* apply_write.c: the results into the file. */

@@ -36,6 +36,26 @@ static const struct member {
 };
 #define MEMBERS (sizeof members / sizeof *members)
 
+json_t *apply_desc_json(bool attention)
+{
+    json_t *all = json_array();
+
+    for (size_t i = 0; i < MEMBERS; i++) {
+        const struct member *m = &members[i];
+        json_t *one;
+        if (!attention && !m->mask)
+            continue;
+        one = json_pack("{s:s, s:s, s:[f, f]}", "name", m->name, "type", m->type == REAL ? "real" : "int", "range", m->least,
+                        m->most);
+        json_object_set_new(one, "default",
+                            m->type == REAL && !m->least ? json_real(0)
+                            : m->type == REAL            ? json_string("1 / sqrt(d)")
+                                                         : json_integer(m->least < 0 && m->mask ? -1 : 0));
+        json_array_append_new(all, one);
+    }
+    return all;
+}
+
 static loci_status unknown(const char *word, bool mask, loci_error *err)
 {
     const char *nearest = NULL;

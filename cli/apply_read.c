@@ -50,14 +50,14 @@ static loci_status check_dtype(const struct apply *a, const loci_named *t, const
 /* Rows of a cache may be fewer than there is room for; of the component's own cache also more. */
 static bool fits(const struct apply *a, const loci_named *t, const loci_port *p)
 {
-    const bool rows = p->cache && !strncmp(t->name, "state.", 6);
+    const bool rows = p->cache, state = !strncmp(t->name, "state.", 6);
 
     if (t->ndim != p->ndim)
         return false;
     for (int32_t i = 0; i < p->ndim; i++)
         if (t->shape[i] != p->shape[i] && !(rows && i == 1 && (t->shape[1] < p->shape[1] || loci_trial_rows(a->t, p, 0))))
             return false;
-    return !rows || !loci_trial_rows(a->t, p, 0) || t->shape[1] >= a->pos;
+    return !rows || !state || !loci_trial_rows(a->t, p, 0) || t->shape[1] >= a->pos;
 }
 
 static loci_status check_shape(const struct apply *a, const loci_named *t, const loci_port *p, loci_error *err)

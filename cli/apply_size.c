@@ -173,6 +173,8 @@ static loci_status attention(struct apply *a, loci_error *err)
                                  a->in);
         }
     }
+    if (a->desc.table && !a->desc.max_distance)
+        a->desc.max_distance = 128; /* T5's */
     a->size.docs = symbol(a, "B", 0);
     a->size.seq = symbol(a, "T", 0);
     a->size.keys = symbol(a, "S", 0);
@@ -252,7 +254,10 @@ static loci_status layer(struct apply *a, loci_error *err)
         goto out;
     }
     snprintf(set, sizeof set, "model.dim=%lld", (long long)a->size.dim);
-    status = loci_conf_set(a->c.conf, set, a->in, err);
+    LOCI_TRY(loci_conf_set(a->c.conf, set, a->in, err));
+    if (loci_conf_int(a->c.conf, -1, "model", "dim") != a->size.dim)
+        status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: `x` is %lld wide, which model.dim cannot be: `loci config "
+                           "--help-config=model` has its range", a->in, (long long)a->size.dim);
 out:
     return status;
 }

@@ -39,21 +39,21 @@ static loci_status put(struct apply *a, struct results *r, const char *prefix, c
     return LOCI_OK;
 }
 
+/* Outputs first, then states, weights, and gradients. */
 static loci_status collect(struct apply *a, struct results *r, loci_error *err)
 {
+    static const enum loci_port_role order[] = {LOCI_PORT_OUTPUT, LOCI_PORT_STATE, LOCI_PORT_WEIGHT};
     loci_status status = LOCI_OK;
 
-    for (uint32_t i = 0; i < loci_trial_n_ports(a->t); i++) {
+    for (size_t k = 0; k < sizeof order / sizeof *order; k++)
+        for (uint32_t i = 0; i < loci_trial_n_ports(a->t); i++) {
+            const loci_port *p = loci_trial_port(a->t, i);
+            if (p->role == order[k] && apply_uses(a, p) && !(p->role == LOCI_PORT_WEIGHT && p->given))
+                LOCI_TRY(put(a, r, "", p, p->name, p->role == LOCI_PORT_STATE ? p->end : p->value, err));
+        }
+    for (uint32_t i = 0; a->grad && i < loci_trial_n_ports(a->t); i++) {
         const loci_port *p = loci_trial_port(a->t, i);
-        if (!apply_uses(a, p))
-            continue;
-        if (p->role == LOCI_PORT_OUTPUT)
-            LOCI_TRY(put(a, r, "", p, p->name, p->value, err));
-        if (p->role == LOCI_PORT_STATE)
-            LOCI_TRY(put(a, r, "", p, p->name, p->end, err));
-        if (p->role == LOCI_PORT_WEIGHT && !p->given)
-            LOCI_TRY(put(a, r, "", p, p->name, p->value, err));
-        if (!a->grad || !p->real || p->role == LOCI_PORT_OUTPUT)
+        if (!p->real || p->role == LOCI_PORT_OUTPUT || !apply_uses(a, p))
             continue;
         if (p->role == LOCI_PORT_WEIGHT)
             LOCI_TRY(put(a, r, "grad.", p, p->name + strlen("param."), p->grad, err));

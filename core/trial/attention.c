@@ -119,7 +119,7 @@ static loci_status values(struct attention *a, loci_error *err)
         const struct trial_port *p = &a->t->ports[i];
         const bool output = p->p.role == LOCI_PORT_OUTPUT;
         LOCI_TRY(loci__slab_new(&a->val[i], p->p.dtype, p->p.ndim, p->p.shape, a->how, err));
-        loci__slab_put(&a->val[i], output ? NULL : p->p.value, NAN);
+        loci__slab_put(&a->val[i], output ? NULL : p->p.value, a->how->dirty ? 0.75 : (double)NAN);
         place(&a->desc, &a->io, p->place, &a->val[i].v.t, NULL);
     }
 out:

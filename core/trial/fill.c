@@ -89,7 +89,7 @@ void loci_trial_fill(loci_trial *t, uint64_t seed)
             directions(p->value, p->elements, (uint64_t)p->shape[3]);
         if (p->role == LOCI_PORT_OUTPUT)
             normal(p->grad, p->elements, loci_mix64(key), 1), rounded(p->grad, p->elements, t->size.dtype);
-        if (p->role == LOCI_PORT_STATE)
+        if (p->role == LOCI_PORT_STATE && (!p->cache || tp->top))
             normal(p->end_grad, p->elements, loci_mix64(key), 1), rounded(p->end_grad, p->elements, t->size.dtype);
         if (p->role != LOCI_PORT_OUTPUT)
             rounded(p->value, p->elements, t->size.dtype);

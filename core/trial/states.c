@@ -3,7 +3,7 @@
  * Between state ports and state blocks. A state tensor is row-major in its block, a row for every document.
  *
  * Of a cache only rows that hold something are looked at (loci_trial_rows); a cache of a component below is handed over
- * and fetched whole, and gets no cotangent.
+ * and fetched whole.
  */
 #include "core/trial/run.h"
 #include <string.h>
@@ -13,23 +13,22 @@ static char *row_at(const struct trial_port *p, void *block, int64_t d)
     return (char *)block + p->at + (uint64_t)d * p->row * loci_dtype_bytes(p->p.dtype);
 }
 
-/* Elements of row d that count, at position `tokens` of its document. */
-static uint64_t alive(const loci_trial *t, const struct trial_port *p, int64_t rows)
+/* Elements of so many rows of a cache. */
+static uint64_t alive(const struct trial_port *p, int64_t rows)
 {
     const int64_t cap = p->p.shape[1];
 
-    (void)t;
     return p->row / (uint64_t)(cap ? cap : 1) * (uint64_t)(rows < cap ? rows : cap);
 }
 
 static uint64_t given_row(const struct run *r, const struct trial_port *p, int64_t d)
 {
-    return !p->p.cache || !p->top ? p->row : alive(r->t, p, loci__is_context(r->t) ? 0 : r->t->pos0[d]);
+    return !p->p.cache || !p->top ? p->row : alive(p, loci__is_context(r->t) ? 0 : r->t->pos0[d]);
 }
 
 static uint64_t end_row(const struct run *r, const struct trial_port *p, int64_t d)
 {
-    return !p->p.cache || !p->top ? p->row : alive(r->t, p, loci_trial_rows(r->t, &p->p, d));
+    return !p->p.cache || !p->top ? p->row : alive(p, loci_trial_rows(r->t, &p->p, d));
 }
 
 #define EACH_STATE(r, p) \
@@ -80,7 +79,7 @@ void loci__states_cotangent(const struct run *r, void *block)
 {
     memset(block, 0, r->grad.bytes);
     EACH_STATE(r, p)
-    for (int64_t d = 0; p->p.real && (!p->p.cache || p->top) && d < r->t->size.docs; d++)
+    for (int64_t d = 0; p->p.real && d < r->t->size.docs; d++)
         put(p, block, d, end_row(r, p, d), p->p.end_grad);
 }
 
@@ -94,9 +93,9 @@ void loci__states_grad(const struct run *r, void *block)
     }
 }
 
-void loci__states_spoil(const struct run *r, const struct call *c, void *block)
+void loci__states_spoil(const struct run *r, const struct call *c, void *block, int byte)
 {
     EACH_STATE(r, p)
     for (uint32_t i = 0; i < c->cut->n; i++)
-        memset(row_at(p, block, c->cut->pieces[i].doc), 0xff, p->row * loci_dtype_bytes(p->p.dtype));
+        memset(row_at(p, block, c->cut->pieces[i].doc), byte, p->row * loci_dtype_bytes(p->p.dtype));
 }

@@ -112,6 +112,10 @@ loci_status loci_trial_open(loci_trial **out, loci_context *cx, const char *kind
         t->desc = *size->desc;
     LOCI_TRY(check_size(size, t->kind, err));
     LOCI_TRY(make_node(t, kind, err));
+    if (loci__is_context(t) && !(loci_node_caps(t->node) & LOCI_CAP_CONTEXT)) {
+        status = loci_fail(err, LOCI_E_UNSUPPORTED, "mixer/%s takes no context of its own: leave it out", t->node->cls->id);
+        goto out;
+    }
     t->mask = size->mask ? *size->mask : (loci_mask){sizeof t->mask, !loci__is_context(t), -1, -1};
     if (t->kind == LOCI_IS_MEMORY) {
         t->size.heads = t->node->shape.heads;

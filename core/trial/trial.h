@@ -23,7 +23,7 @@
  *  (5) Gradients add: a run starts those of inputs and weights from `from` and takes it away again afterwards.
  *  (6) A run refuses to go on when the component has touched what is not its own: outputs and gradients of padding, what
  *      lies between the rows of a strided tensor, bytes behind a buffer.
- *  (7) Trials live on the CPU.
+ *  (7) Trials live on the CPU. Caches are as long as the stream: the host's ring for a window never turns here.
  */
 #ifndef LOCI_CORE_TRIAL_TRIAL_H
 #define LOCI_CORE_TRIAL_TRIAL_H
@@ -93,7 +93,8 @@ int64_t loci_trial_rows(const loci_trial *t, const loci_port *p, int64_t d);
 /* Values for a test: inputs, weights, states and cotangents from Philox keyed by (seed, name, element): normal, scaled so
  * that sums stay near 1; gates inside their range; weights as a model has them plus noise, so that no gradient is zero
  * by symmetry. All are float32 numbers, or bf16 where that is the trial's type. Ports that are not real stay as they
- * are, but the integers of a cache, which count its rows; `given` stays as it is too. */
+ * are, but the integers of a cache, which count its rows; `given` stays as it is too, and a cache of a component below has
+ * no cotangent. */
 void loci_trial_fill(loci_trial *t, uint64_t seed);
 
 /* ---- cuts -------------------------------------------------------------------------------------------------------- */
@@ -131,6 +132,7 @@ typedef struct loci_trial_how {
     bool back;           /* and the backward */
     bool train;          /* with LOCI_X_TRAIN: dropout */
     bool harsh;          /* (4) */
+    bool dirty;          /* outputs, and states that a call writes, hold other numbers beforehand */
     bool inplace;        /* state_out is state_in: only without back                   */
     bool padded;         /* strides larger than the shape says, for kinds that see strides */
     uint32_t misalign;   /* bytes added to the address of every input and output; a multiple of the element */
