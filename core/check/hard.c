@@ -147,11 +147,11 @@ loci_status loci_check_hard_sizes(loci_check *c, loci_error *err)
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes && status == LOCI_OK; i++) {
         loci_subject s = {0};
-        const bool none = !sizes[i].docs || !sizes[i].seq; /* documents without tokens */
+        const bool attention = !strcmp(c->kind, "attention"), none = !attention && (!sizes[i].docs || !sizes[i].seq);
         const loci_scene scene = {.docs = sizes[i].docs ? sizes[i].docs : 2,
                                   .seq = sizes[i].seq ? sizes[i].seq : 5,
                                   .heads = 1,
-                                  .keys = strcmp(c->kind, "attention") ? 0 : sizes[i].seq ? sizes[i].seq : 1};
+                                  .keys = !attention ? 0 : sizes[i].seq ? sizes[i].seq : 1};
         status = loci_subject_open(&s, c, &scene, err);
         for (int64_t d = 0; status == LOCI_OK && none && d < scene.docs; d++)
             loci_trial_length(s.t, d, 0, 0);

@@ -6,3 +6,8 @@ libloci_la_SOURCES += \
 libloci_la_SOURCES += \
     %D%/numbers.inc %D%/subject.c %D%/subject.h %D%/left.c %D%/slope.c %D%/slope.h %D%/gradient.c %D%/cuts.c %D%/apart.c \
     %D%/stream.c %D%/ops.c %D%/exact.c
+
+check_PROGRAMS += tests/unit/test_check
+tests_unit_test_check_SOURCES = tests/unit/test_check.c tests/bad/bad.h tests/ck.h
+tests_unit_test_check_LDADD = libloci.la $(CUNIT_LIBS) -lm
+EXTRA_tests_unit_test_check_DEPENDENCIES = $(bad_plugins)
