@@ -87,6 +87,8 @@ loci_status loci_check_open(loci_check *c, const loci_check_run *run, const loci
 {
     loci_status status = loci_conf_clone(&c->conf, run->conf, err);
 
+    c->plugin_path = run->plugin_path;
+    c->allow_unknown = run->allow_unknown;
     if (status != LOCI_OK || !c->kind)
         return status;
     LOCI_TRY(choose(c, err));
