@@ -51,8 +51,7 @@ typedef struct loci_check {
     const loci_class *cls;
     uint64_t caps;        /* LOCI_CAP_* it keeps with conf and its children; 0 in a test that requires none   */
     loci_reply *reply;    /* for loci_check_skip and loci_check_note                                          */
-    const char *plugin_path; /* as asked, for a test that opens a context of its own                          */
-    bool allow_unknown;
+    const char *plugin_path; /* for a context of the test's own                                               */
 } loci_check;
 
 typedef struct loci_check_test {

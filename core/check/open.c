@@ -87,10 +87,9 @@ loci_status loci_check_open(loci_check *c, const loci_check_run *run, const loci
 {
     loci_status status = loci_conf_clone(&c->conf, run->conf, err);
 
-    c->plugin_path = run->plugin_path;
-    c->allow_unknown = run->allow_unknown;
     if (status != LOCI_OK || !c->kind)
         return status;
+    c->plugin_path = run->plugin_path;
     LOCI_TRY(choose(c, err));
     loci_stage("loading it");
     status = loci_context_new(&c->cx, c->conf, run->plugin_path, run->allow_unknown, err);

@@ -3,9 +3,9 @@
  * core/check: sizes at which code ends: nothing, one, one less and one more than a chunk; heads and widths of 1, 3, 65;
  * and thousands of tokens.
  *
- *     shapes.tokens   documents of 0, 1 ... tokens, around the chunk as configured: each as if alone, or in pieces
- *     shapes.widths   heads and widths of a rule, of an attention: float32 is float64, pieces are the whole
- *     shapes.long     2048 tokens: finite, and float32 still follows float64
+ *     hard.tokens   documents of 0, 1 ... tokens, around the chunk as configured: each as if alone, or in pieces
+ *     hard.widths   heads and widths of a rule, of an attention: gradients, float32 against float64, pieces
+ *     hard.long     2048 tokens: finite, and float32 still follows float64
  *
  *  (1) Drift is judged as in exact.c: by what moving the inputs by half a unit of float32 does at the same place.
  */
@@ -52,7 +52,7 @@ out:
     return status;
 }
 
-loci_status loci_check_shapes_tokens(loci_check *c, loci_error *err)
+loci_status loci_check_hard_tokens(loci_check *c, loci_error *err)
 {
     int64_t sizes[24] = {0, 1, 2, 3, 15, 16, 17, 31, 33, 63, 64, 65, 130};
     size_t n = 13;
@@ -157,12 +157,50 @@ out:
 
 /* ---- widths ------------------------------------------------------------------------------------------------------ */
 
-loci_status loci_check_shapes_widths(loci_check *c, loci_error *err)
+static loci_status pieces(loci_subject *s, const char *words, loci_error *err)
+{
+    loci_left whole = {0};
+    loci_cutting cut = {0};
+    loci_status status;
+
+    LOCI_TRY(loci_subject_run(s, &(loci_trial_how){.back = has_back(s)}, err, "%s, in one call", words));
+    LOCI_TRY(loci_left_keep(&whole, s, err));
+    LOCI_TRY(loci_cut_pieces(&cut, s->t, (const int32_t[]){3, 1, 7}, 3, err));
+    LOCI_TRY(loci_subject_run(s, &(loci_trial_how){.cut = &cut, .back = has_back(s)}, err, "%s, in pieces 3,1,7", words));
+    LOCI_TRY(loci_left_same(&whole, s, has_back(s), s->limit, "in one call", err));
+out:
+    loci_cut_free(&cut);
+    loci_left_free(&whole);
+    return status;
+}
+
+static loci_status check_widths(loci_check *c, const loci_scene *scene, const char *words, bool *served, loci_error *err)
+{
+    loci_subject s = {0};
+    loci_status status;
+    char where[112];
+
+    LOCI_TRY(follows(c, scene, 0, 1e-5, words, served, err));
+    if (!*served)
+        goto out;
+    LOCI_TRY(loci_subject_open(&s, c, scene, err));
+    snprintf(where, sizeof where, "%s, ", words);
+    if (has_back(&s))
+        LOCI_TRY(loci_gradients_check(&s, where, err));
+    if (!loci_is_kind(c, "attention") && (s.caps & LOCI_CAP_STREAMING)) {
+        loci_trial_fill(s.t, c->seed);
+        status = pieces(&s, words, err);
+    }
+out:
+    loci_subject_close(&s);
+    return status;
+}
+
+loci_status loci_check_hard_widths(loci_check *c, loci_error *err)
 {
     static const struct {
         int64_t heads, dk, dv;
     } all[] = {{1, 1, 1}, {1, 3, 3}, {3, 3, 5}, {1, 1, 4}, {2, 33, 17}, {1, 65, 65}, {5, 8, 8}};
-    const bool attention = loci_is_kind(c, "attention");
     uint32_t n = 0;
     loci_status status = LOCI_OK;
     char words[96];
@@ -171,41 +209,17 @@ loci_status loci_check_shapes_widths(loci_check *c, loci_error *err)
         const loci_scene scene = {.heads = all[i].heads, .dk = all[i].dk, .dv = all[i].dv, .keys = 13};
         bool served = false;
         snprintf(words, sizeof words, "with %d heads, d %d, e %d", (int)all[i].heads, (int)all[i].dk, (int)all[i].dv);
-        LOCI_TRY(follows(c, &scene, 0, 1e-5, words, &served, err));
+        LOCI_TRY(check_widths(c, &scene, words, &served, err));
         n += served;
-        if (served && !attention) {
-            loci_subject s = {0};
-            loci_left whole = {0};
-            loci_cutting cut = {0};
-            status = loci_subject_open(&s, c, &scene, err);
-            if (status == LOCI_OK && (s.caps & LOCI_CAP_STREAMING)) {
-                status = loci_subject_run(&s, &(loci_trial_how){.back = has_back(&s)}, err, "%s, in one call", words);
-                if (status == LOCI_OK)
-                    status = loci_left_keep(&whole, &s, err);
-                if (status == LOCI_OK)
-                    status = loci_cut_pieces(&cut, s.t, (const int32_t[]){3, 1, 7}, 3, err);
-                if (status == LOCI_OK)
-                    status = loci_subject_run(&s, &(loci_trial_how){.cut = &cut, .back = has_back(&s)}, err,
-                                              "%s, in pieces 3,1,7", words);
-                if (status == LOCI_OK)
-                    status = loci_left_same(&whole, &s, has_back(&s), s.limit, "in one call", err);
-            }
-            loci_cut_free(&cut);
-            loci_left_free(&whole);
-            loci_subject_close(&s);
-            if (status != LOCI_OK)
-                break;
-        }
     }
-    if (status == LOCI_OK)
-        loci_check_note(c, "%u of %zu sizes; it declines the others", n, sizeof all / sizeof *all);
+    loci_check_note(c, "%u of %zu sizes; it declines the others", n, sizeof all / sizeof *all);
 out:
     return status;
 }
 
 /* ---- many tokens ------------------------------------------------------------------------------------------------- */
 
-loci_status loci_check_shapes_long(loci_check *c, loci_error *err)
+loci_status loci_check_hard_long(loci_check *c, loci_error *err)
 {
     const loci_scene scene = {.docs = 1, .seq = 2048, .own_chunk = true};
     bool served = false;

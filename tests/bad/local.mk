@@ -7,6 +7,7 @@
 #     test ID      that one, or `pass`: nothing is wrong
 #     says TEXT    and its message holds this
 #     also ID      this one may fail as well
+#     wild         it touches what is not its own: under a sanitizer any test may fail
 #
 # A new one is a folder with these two files and a word in the list. The compiler links them without libtool: libtool's
 # care (-z defs, one exported symbol) is what some of them must lack.
@@ -18,7 +19,9 @@ bad_names = good two_majors \
     needs_tsan newer_major newer_note newer_struct no_entry no_forward no_note one_for_all opens_descriptor \
     other_code other_major plan_allocates plan_counts plan_is_silent plan_shrinks plan_wraps prints \
     prints_at_load promises_more sets_environment sets_locale shared_sizes shouts silent_failure starts_thread \
-    static_tls two_symbols undefined_symbol unmannered unnoted_class untidy_text works_at_load wrong_magic
+    static_tls two_symbols undefined_symbol unmannered unnoted_class untidy_text works_at_load wrong_magic \
+    allocates_in_forward counts_threads empty_call leaks_in_forward locale_in_forward odd_address past_scratch \
+    stale_scratch tight_strides
 bad_cut_names = other_machine truncated
 bad_compiled = $(bad_names:%=tests/bad/%.so)
 bad_plugins = $(bad_compiled) $(bad_cut_names:%=tests/bad/%.so)
