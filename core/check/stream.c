@@ -50,7 +50,7 @@ loci_status loci_check_hard_repeats(loci_check *c, loci_error *err)
     loci_status status = LOCI_OK;
 
     for (size_t i = 0; i < 2; i++) {
-        LOCI_TRY(loci_subject_open(&s, c, &(loci_scene){.docs = 3, .seq = 40, .keys = 40, .dtype = dtypes[i]}, err));
+        LOCI_TRY(loci_subject_open(&s, c, &(loci_scene){.docs = 3, .seq = 40, .dtype = dtypes[i]}, err));
         back = s.caps & LOCI_CAP_BACKWARD;
         for (int n = 0; s.t && n < 10; n++) {
             LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.back = back}, err, "in repetition %d, %s", n,

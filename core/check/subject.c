@@ -75,9 +75,10 @@ out:
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
+/* By fit, or in words by create: a size or dtype that it cannot serve with this config. */
 static bool declined(const loci_error *why)
 {
-    return why->code == LOCI_E_PLUGIN || why->code == LOCI_E_UNSUPPORTED;
+    return why->code == LOCI_E_PLUGIN || why->code == LOCI_E_UNSUPPORTED || why->code == LOCI_E_CONFIG;
 }
 
 /* Some sizes in turn, until one is served: not every rule can have e apart from d. */
