@@ -20,7 +20,6 @@
 #include "core/check/watch.h"
 #include "core/model/node_impl.h"
 
-#include <malloc.h>
 #include <math.h>
 #include <string.h>
 
@@ -296,7 +295,7 @@ loci_status loci_check_hard_leaks(loci_check *c, loci_error *err)
     for (int i = 0; i < 3; i++) {
         for (int k = 0; k < ROUNDS; k++)
             LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_STEP, .back = back(&s)}, err, "again"));
-        held[i] = mallinfo2().uordblks + mallinfo2().hblkhd;
+        held[i] = loci_heap_bytes();
     }
     for (int i = 1; i < 3; i++) {
         const uint64_t grown = held[i] > held[i - 1] ? (held[i] - held[i - 1]) / ROUNDS : 0;

@@ -10,12 +10,23 @@
 #include "core/tensor/file.h"
 
 #include <dirent.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 extern char **environ;
+
+/* A sanitizer brings its own malloc, which mallinfo2 knows nothing of. */
+extern size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+uint64_t loci_heap_bytes(void)
+{
+    if (__sanitizer_get_current_allocated_bytes)
+        return __sanitizer_get_current_allocated_bytes();
+    return mallinfo2().uordblks + mallinfo2().hblkhd;
+}
 
 static uint64_t hash_environment(void)
 {
@@ -81,7 +92,10 @@ static void compare_open(const loci_watched *w, loci_text *t)
         snprintf(link, sizeof link, "/proc/self/fd/%d", i);
         n = now[i] ? readlink(link, target, sizeof target - 1) : -1;
         target[n > 0 ? n : 0] = '\0';
-        loci_text_add(t, "%s%s descriptor %d", t->len ? ", " : "", !now[i] ? "closed" : w->open[i] ? "replaced" : "opened",
+        loci_text_add(t, "%s%s descriptor %d", t->len ? ", " : "",
+                      !now[i]      ? "closed"
+                      : w->open[i] ? "replaced"
+                                   : "opened",
                       i);
         if (target[0])
             loci_text_add(t, " (%s)", target);
