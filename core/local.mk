@@ -14,3 +14,4 @@ include %D%/compare/local.mk
 include %D%/report/local.mk
 include %D%/infer/local.mk
 include %D%/api/local.mk
+include %D%/check/local.mk

@@ -60,6 +60,8 @@ typedef struct loci_context {
 loci_status loci_context_new(loci_context **out, loci_conf *conf, const char *path_option, bool allow_unknown,
                              loci_error *err);
 void loci_context_free(loci_context *cx);
+/* Its registry alone: what the folders hold, and nothing of it run. *out may be set on failure; free it. */
+loci_status loci_context_registry(loci_registry **out, const loci_conf *conf, const char *path_option, loci_error *err);
 
 /* Device memory. */
 void *loci_device_alloc(loci_context *cx, uint64_t bytes); /* zeroed, counted in loci_memory_held on the cpu */

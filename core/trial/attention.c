@@ -119,7 +119,7 @@ static loci_status values(struct attention *a, loci_error *err)
         const struct trial_port *p = &a->t->ports[i];
         const bool output = p->p.role == LOCI_PORT_OUTPUT;
         LOCI_TRY(loci__slab_new(&a->val[i], p->p.dtype, p->p.ndim, p->p.shape, a->how, err));
-        loci__slab_put(&a->val[i], output ? NULL : p->p.value, NAN);
+        loci__slab_put(&a->val[i], output ? NULL : p->p.value, a->how->dirty ? 0.75 : (double)NAN);
         place(&a->desc, &a->io, p->place, &a->val[i].v.t, NULL);
     }
 out:
@@ -200,6 +200,9 @@ loci_status loci__attention_run(struct loci_trial *t, const loci_trial_how *how,
     if (!how->back)
         goto out;
     LOCI_TRY(gradients(&a, err));
+    for (uint32_t i = 0; i < t->n; i++)
+        if (t->ports[i].place == PLACE_Y ? how->o != NULL : t->ports[i].place == PLACE_LSE && how->lse)
+            loci__slab_put(&a.val[i], t->ports[i].place == PLACE_Y ? how->o : how->lse, 0);
     loci__arena_spoil(&a.scratch);
     loci__arena_spoil(&a.host);
     loci__stage(how, "backward");

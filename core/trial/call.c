@@ -158,8 +158,8 @@ loci_status loci__call_forward(struct run *r, uint32_t i, loci_error *err)
         LOCI_TRY(loci__arena_new(&c->saved, c->need.saved, 64, r->how->harsh, err));
     if (in != out) {
         memcpy(out, in, t->state_bytes);
-        if (r->how->harsh && !(is_rule(t) && op_of(r) == LOCI_OP_READ))
-            loci__states_spoil(r, c, out);
+        if ((r->how->harsh || r->how->dirty) && !(is_rule(t) && op_of(r) == LOCI_OP_READ))
+            loci__states_spoil(r, c, out, r->how->harsh ? 0xff : 0x3f);
     }
     LOCI_TRY(hand(h, r, c, in, out, false, err));
     for (uint32_t p = 0; p < t->n; p++)

@@ -142,8 +142,8 @@ loci_status loci__call_value(struct call *c, const struct run *r, uint32_t p, lo
         return status;
     if (port->p.role == LOCI_PORT_OUTPUT) {
         loci__slab_put(s, NULL, 0);
-        if (r->how->harsh)
-            scatter(c, r, p, s, NULL, NAN);
+        if (r->how->harsh || r->how->dirty)
+            scatter(c, r, p, s, NULL, r->how->harsh ? (double)NAN : 0.75);
     } else {
         loci__slab_put(s, NULL, rule ? NAN : RUBBISH);
         scatter(c, r, p, s, port->p.value, 0);

@@ -66,7 +66,7 @@ void loci__states_start(const struct run *r, const void *block); /* values that 
 void loci__states_end(const struct run *r, const void *block);
 void loci__states_cotangent(const struct run *r, void *block);
 void loci__states_grad(const struct run *r, void *block); /* and zero what was given */
-/* What a run's forward must write holds NaN. */
-void loci__states_spoil(const struct run *r, const struct call *c, void *block);
+/* What the forward of a call must write holds this byte. */
+void loci__states_spoil(const struct run *r, const struct call *c, void *block, int byte);
 
 #endif

@@ -93,9 +93,9 @@ void loci__states_grad(const struct run *r, void *block)
     }
 }
 
-void loci__states_spoil(const struct run *r, const struct call *c, void *block)
+void loci__states_spoil(const struct run *r, const struct call *c, void *block, int byte)
 {
     EACH_STATE(r, p)
     for (uint32_t i = 0; i < c->cut->n; i++)
-        memset(row_at(p, block, c->cut->pieces[i].doc), 0xff, p->row * loci_dtype_bytes(p->p.dtype));
+        memset(row_at(p, block, c->cut->pieces[i].doc), byte, p->row * loci_dtype_bytes(p->p.dtype));
 }
