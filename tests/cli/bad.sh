@@ -10,7 +10,7 @@
 
 # Ids of the tests that failed, one a line.
 failed_ids() {
-    sed -nE 's/^  (fail|crash|timeout) +([a-z_.]+) .*/\2/p' out | sort -u
+    sed -nE 's/^  (fail|crash|timeout) +([a-z0-9_.]+) .*/\2/p' out | sort -u
 }
 
 # expected WORD FILE: what stands behind the word, one a line.
