@@ -7,7 +7,6 @@
 #     test ID      that one, or `pass`: nothing is wrong
 #     says TEXT    and its message holds this
 #     also ID      this one may fail as well
-#     wild         it touches what is not its own: under a sanitizer any test may fail
 #
 # A new one is a folder with these two files and a word in the list. The compiler links them without libtool: libtool's
 # care (-z defs, one exported symbol) is what some of them must lack.
