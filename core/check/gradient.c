@@ -283,13 +283,19 @@ loci_status loci_check_grad_state(loci_check *c, loci_error *err)
 /* Five rows of a context of its own: the gradients of both, and of the weights on the way. */
 loci_status loci_check_grad_context(loci_check *c, loci_error *err)
 {
+    static const char *const where[] = {"with a context of 5 rows, ", "with a context of 5 rows, causal, "};
     loci_subject s = {0};
     uint32_t n = 0;
     double worst = 0;
-    loci_status status;
+    loci_status status = LOCI_OK;
 
-    LOCI_TRY(loci_subject_open(&s, c, &(loci_scene){.keys = 5}, err));
-    LOCI_TRY(check_ports(&s, is_any, 0, OF_OUTPUTS, "with a context of 5 rows, ", &n, &worst, err));
+    for (int way = 0; way < 2; way++) {
+        LOCI_TRY(loci_subject_open_context(&s, c, way, err));
+        if (s.t)
+            LOCI_TRY(check_ports(&s, is_any, 0, OF_OUTPUTS, where[way], &n, &worst, err));
+        if (way == 0)
+            loci_subject_close(&s);
+    }
     status = say(c, &s, n, worst, "it has no tensors");
 out:
     loci_subject_close(&s);

@@ -128,7 +128,8 @@ loci_status loci_subject_open(loci_subject *s, loci_check *c, const loci_scene *
                                 .dim = loci_conf_int(c->conf, -1, "model", "dim"),
                                 .heads = scene->heads ? scene->heads : 2,
                                 .capacity = scene->capacity,
-                                .desc = scene->desc};
+                                .desc = scene->desc,
+                                .mask = scene->mask};
     s->size.k_heads = scene->k_heads ? scene->k_heads : s->size.heads;
     s->size.v_heads = scene->v_heads ? scene->v_heads : s->size.k_heads;
     if (loci_is_kind(c, "attention") && !scene->keys)
@@ -186,6 +187,20 @@ loci_status loci_subject_warm(loci_subject *s, int64_t tokens, loci_error *err)
 out:
     loci_cut_free(&cut);
     loci_left_free(&left);
+    return status;
+}
+
+loci_status loci_subject_open_context(loci_subject *s, loci_check *c, int way, loci_error *err)
+{
+    static const loci_mask masks[] = {{sizeof(loci_mask), 0, -1, -1}, {sizeof(loci_mask), 1, -1, -1}};
+    loci_error said = LOCI_ERROR_INIT;
+    loci_status status;
+
+    LOCI_TRY(loci_subject_open(s, c, &(loci_scene){.keys = 5, .mask = &masks[way]}, err));
+    loci_stage("forward with a context, to ask whether its mask is served");
+    if (way == 0 && loci_trial_run(s->t, NULL, &said) == LOCI_E_UNSUPPORTED)
+        loci_subject_close(s);
+out:
     return status;
 }
 

@@ -25,6 +25,7 @@ typedef struct loci_scene {
     loci_dtype dtype;            /* {0}: (3)                               */
     loci_context *cx;            /* NULL: the check's                      */
     const loci_attn_desc *desc;  /* attention                              */
+    const loci_mask *mask;       /* mixers and compositions                */
     int64_t keys, blocks, k_heads, v_heads; /* attention: 0: 9, 0, heads, k_heads; a mixer: rows of a context */
 } loci_scene;
 
@@ -70,6 +71,9 @@ bool loci_port_ends(const loci_subject *s, const loci_port *p);
 bool loci_port_slopes(const loci_port *p);
 /* Elements of one token of a port with tokens; 0: it has none. */
 uint64_t loci_port_token(const loci_subject *s, const loci_port *p);
+/* Opens a mixer with a context of five rows, all visible (way 0) or causal (way 1). A mixer may decline the first in
+ * words: then s->t is NULL. */
+loci_status loci_subject_open_context(loci_subject *s, loci_check *c, int way, loci_error *err);
 /* Gradients of inputs and gates against differences (gradient.c); `where` goes before the message. */
 loci_status loci_gradients_check(loci_subject *s, const char *where, loci_error *err);
 bool loci_is_kind(const loci_check *c, const char *kind);
