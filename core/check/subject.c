@@ -122,7 +122,9 @@ loci_status loci_subject_open(loci_subject *s, loci_check *c, const loci_scene *
     s->c = c;
     LOCI_TRY(choose_chunks(s, scene->own_chunk, err));
     s->size = (loci_trial_size){.docs = scene->docs ? scene->docs : 2,
-                                .seq = scene->seq ? scene->seq : s->chunk > 0 && s->chunk <= 64 ? 2 * s->chunk + 3 : 19,
+                                .seq = scene->seq                       ? scene->seq
+                                       : s->chunk > 0 && s->chunk <= 64 ? 2 * s->chunk + 3
+                                                                        : 19,
                                 .keys = scene->keys,
                                 .blocks = scene->blocks,
                                 .dim = loci_conf_int(c->conf, -1, "model", "dim"),
@@ -173,7 +175,8 @@ loci_status loci_subject_warm(loci_subject *s, int64_t tokens, loci_error *err)
         loci_trial_length(s->t, d, tokens, 0);
     loci_trial_fill(s->t, s->c->seed + 1);
     LOCI_TRY(loci_cut_pieces(&cut, s->t, (const int32_t[]){(int32_t)tokens}, 1, err));
-    LOCI_TRY(loci_subject_run(s, &(loci_trial_how){.cut = &cut}, err, "over the %lld tokens before", (long long)tokens));
+    LOCI_TRY(
+        loci_subject_run(s, &(loci_trial_how){.cut = &cut}, err, "over the %lld tokens before", (long long)tokens));
     LOCI_TRY(loci_left_keep(&left, s, err));
     loci_trial_fill(s->t, s->c->seed);
     for (uint32_t i = 0; i < left.n; i++) {
