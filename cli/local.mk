@@ -6,5 +6,6 @@ loci_SOURCES = %D%/cli.h %D%/common.c %D%/compare.c %D%/config.c %D%/doctor.c %D
                %D%/eval.c %D%/explain.c %D%/explain.h %D%/explain_text.c %D%/generate.c %D%/generate.h \
                %D%/generate_answer.c %D%/generate_talk.c %D%/info.c %D%/inspect.c %D%/inspect.h %D%/inspect_diff.c \
                %D%/inspect_file.c %D%/inspect_gates.c %D%/inspect_run.c %D%/inspect_tensor.c %D%/list.c %D%/main.c \
+               %D%/new.c %D%/new.h %D%/new_find.c %D%/new_write.c \
                %D%/text.c %D%/train.c %D%/version.c
 loci_LDADD = libloci.la -lm
