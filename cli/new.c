@@ -91,6 +91,7 @@ static loci_status name_words(struct new_plan *p, const char *kind, const char *
 {
     loci_status status = LOCI_OK;
     char *stem = loci_strdup(last_word(id)), *plugin = NULL;
+    char number[16];
 
     LOCI_TRY(stem ? LOCI_OK : loci_fail(err, LOCI_E_NOMEM, "out of memory"));
     for (char *c = stem; *c; c++)
@@ -102,7 +103,10 @@ static loci_status name_words(struct new_plan *p, const char *kind, const char *
     LOCI_TRY(new_word(p, "STEM", stem, err));
     LOCI_TRY(new_word(p, "PLUGIN", plugin, err));
     LOCI_TRY(new_word(p, "DOT", ".", err));
-    LOCI_TRY(new_word(p, "AT", "@", err));
+    snprintf(number, sizeof number, "%d", LOCI_ABI_MAJOR);
+    LOCI_TRY(new_word(p, "MAJOR", number, err));
+    snprintf(number, sizeof number, "%d", LOCI_ABI_DRAFT);
+    LOCI_TRY(new_word(p, "DRAFT", number, err));
 out:
     loci_free(stem);
     loci_free(plugin);

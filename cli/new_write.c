@@ -197,6 +197,8 @@ static loci_status write_one(const struct new_plan *p, const struct new_item *fi
     LOCI_TRY(new_expand(&name, p, file->name, err));
     path = loci_format("%s/%s", folder, name);
     LOCI_TRY(path ? LOCI_OK : loci_fail(err, LOCI_E_NOMEM, "out of memory"));
+    if (lstat(path, &s) == 0)
+        LOCI_TRY(loci_fail(err, LOCI_E_ARG, "%s would be two files of the folder: give NAME another last word", name));
     LOCI_TRY(loci_file_write(path, out, strlen(out), err));
     if (stat(file->path, &s) == 0 && s.st_mode & S_IXUSR && chmod(path, 0755) != 0)
         status = loci_fail(err, LOCI_E_IO, "%s: %s", path, strerror(errno));
