@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { T = 7, H = 2, DK = 3, DV = 4, DIM = 6, STATES = 2, MOST = 24, FREE = 3 };
+enum { T = 7, H = 2, DK = 3, DV = 4, DIM = 6, STATES = 2, KEYS = 9, MOST = 24, FREE = 3 };
 #define UNTOUCHED 1234.5
 
 typedef struct part {
@@ -41,8 +41,17 @@ static int state_part[MOST];
 static const loci_dtype f64 = {LOCI_FLOAT, 64, 1};
 static const loci_device cpu = {LOCI_CPU, 0};
 static const loci_run two[] = {{0, 0, 3, 1, 0, 1}, {0, 4, 3, 0, 2, 2}};
-static loci_batch batch = {sizeof(loci_batch), 2, two, NULL};
+static loci_batch batch __attribute__((unused)) = {sizeof(loci_batch), 2, two, NULL};
 static loci_error error = LOCI_ERROR_INIT;
+
+/* A call of the plugin that must succeed; the test ends where it does not. */
+#define OK(call) \
+    do { \
+        if ((call) != LOCI_OK) { \
+            printf("\n    %s: %s\n", #call, error.msg[0] ? error.msg : "failed without saying why"); \
+            CU_FAIL_FATAL(#call); \
+        } \
+    } while (0)
 
 /* ---- numbers ---- */
 
@@ -200,7 +209,7 @@ static loci_need need;
 static void *scratch, *saved, *host_scratch;
 static loci_exec exec_;
 static loci_slots slots;
-static const loci_child *const *test_children; /* a composition's, for bind */
+static const loci_child *const *test_children; /* of a composition's, for bind */
 static uint32_t n_test_children;
 
 /* The class in the file; NULL, said why. */
@@ -254,7 +263,8 @@ static int open_instance(int32_t op)
         return 0;
     }
     shape.rows = 1;
-    shape.seq = shape.ctx = T;
+    shape.seq = T;
+    shape.ctx = KEYS;
     shape.runs = 2;
     shape.states = STATES;
     shape.flags = LOCI_X_SAVE;
@@ -301,8 +311,8 @@ static void close_instance(void)
 static double run_forward(void);
 static void run_backward(void);
 
-/* The document of token t: 0: none. */
-static int in_run(int64_t t)
+/* Does token t belong to a document? */
+static inline int in_run(int64_t t)
 {
     return t != FREE;
 }

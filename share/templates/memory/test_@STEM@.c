@@ -75,8 +75,8 @@ static double run_forward(void)
 
     for (int64_t i = 0; i < y->n; i++)
         y->became[i] = UNTOUCHED;
-    CU_ASSERT(start(0) == LOCI_OK);
-    CU_ASSERT(run(0) == LOCI_OK);
+    OK(start(0));
+    OK(run(0));
     for (int64_t i = 0; i < y->n; i++)
         if (in_run(i / (H * DV)))
             sum += y->weight[i] * y->became[i];
@@ -86,8 +86,8 @@ static double run_forward(void)
 /* What arrives at the initial state goes to the weights that made it; the differences of the state itself are 0. */
 static void run_backward(void)
 {
-    CU_ASSERT(run(1) == LOCI_OK);
-    CU_ASSERT(start(1) == LOCI_OK);
+    OK(run(1));
+    OK(start(1));
     for (uint32_t i = 0; i < n_states; i++) {
         const int64_t row = parts[state_part[i]].n / STATES;
         memset(parts[state_part[i]].dx + two[0].state * row, 0, (size_t)row * sizeof(double));
@@ -124,7 +124,7 @@ static void token_by_token_is_the_same(void)
     whole = loss();
     want = numbers(y->n, 0, 0);
     memcpy(want, y->became, (size_t)y->n * sizeof *want);
-    CU_ASSERT(start(0) == LOCI_OK);
+    OK(start(0));
     for (int32_t t = 0; t < 3; t++) {
         loci_run one[2] = {two[0], two[1]};
 
@@ -134,7 +134,7 @@ static void token_by_token_is_the_same(void)
             one[r].len = 1;
         }
         batch.runs = one;
-        CU_ASSERT(run(0) == LOCI_OK);
+        OK(run(0));
         batch.runs = two;
         for (uint32_t i = 0; i < n_states; i++) {
             part *p = &parts[state_part[i]];
