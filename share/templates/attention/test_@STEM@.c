@@ -1,4 +1,4 @@
-/* Is the attention right? See test_host.h. The descriptor of each test is one that mixers use. */
+/* Is the attention right? What must hold of any backend; facts.h has what holds of this one. See test_host.h. */
 #include "test_host.h"
 
 enum { HEADS = 4 };
@@ -104,28 +104,6 @@ static void gradients_with_positions_and_segments_too(void)
     close_instance();
 }
 
-static void rows_are_averages_of_what_they_see(void)
-{
-    open_attention();
-    desc.causal = 1;
-    desc.offset = 0;
-    loss();
-    for (int h = 0; h < HEADS; h++)
-        for (int x = 0; x < DV; x++) { /* the first query sees the first key alone */
-            CU_ASSERT(fabs(o[h * DV + x] - v->x[x]) < 1e-12);
-        }
-    memset(k->x, 0, (size_t)k->n * sizeof(double)); /* the last sees T alike */
-    loss();
-    for (int x = 0; x < DV; x++) {
-        double mean = 0;
-        for (int j = 0; j < T; j++)
-            mean += v->x[j * DV + x] / T;
-        CU_ASSERT(fabs(o[(T - 1) * HEADS * DV + x] - mean) < 1e-12);
-        CU_ASSERT(fabs(lse[T - 1] - log(T)) < 1e-12);
-    }
-    close_instance();
-}
-
 static void a_query_that_sees_nothing_is_zero(void)
 {
     open_attention();
@@ -139,32 +117,15 @@ static void a_query_that_sees_nothing_is_zero(void)
     close_instance();
 }
 
-static void what_it_lacks_is_declined_by_name(void)
-{
-    loci_fit fit = {sizeof fit, 0, ""};
-    loci_shape shape;
-
-    memset(&shape, 0, sizeof shape);
-    shape.struct_size = sizeof shape;
-    shape.heads = shape.k_heads = shape.v_heads = 2;
-    shape.dk = shape.dv = 4;
-    shape.dtype = shape.acc = f64;
-    shape.device = cpu;
-    shape.features = LOCI_A_POS | LOCI_A_LENGTHS | LOCI_A_PREFIX | LOCI_A_WINDOW;
-    CU_ASSERT(cls->fit(&host, NULL, &shape, &fit) == LOCI_OK && fit.score > 0);
-    shape.features |= LOCI_A_DROPOUT;
-    CU_ASSERT(cls->fit(&host, NULL, &shape, &fit) == LOCI_OK);
-    CU_ASSERT(fit.score == 0 && strstr(fit.reason, "dropout") != NULL);
-}
+#include "facts.h"
 
 int main(int argc, char **argv)
 {
     static const CU_TestInfo tests[] = {
         {"gradients_are_those_of_differences", gradients_are_those_of_differences},
         {"gradients_with_positions_and_segments_too", gradients_with_positions_and_segments_too},
-        {"rows_are_averages_of_what_they_see", rows_are_averages_of_what_they_see},
         {"a_query_that_sees_nothing_is_zero", a_query_that_sees_nothing_is_zero},
-        {"what_it_lacks_is_declined_by_name", what_it_lacks_is_declined_by_name},
+        FACTS /* of facts.h */
         CU_TEST_INFO_NULL,
     };
 

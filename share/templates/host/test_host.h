@@ -90,6 +90,17 @@ static part *part_new(const char *prefix, const char *name, int32_t ndim, const 
     return p;
 }
 
+/* "q", "gate beta", "weight out.weight", "state M" */
+static inline part *part_find(const char *name)
+{
+    for (int i = 0; i < n_parts; i++)
+        if (!strcmp(parts[i].name, name))
+            return &parts[i];
+    printf("\n    there is no %s\n", name);
+    CU_FAIL_FATAL("a part by that name");
+    return &parts[0];
+}
+
 static void forget_parts(void)
 {
     while (n_parts > 0) {

@@ -1,5 +1,4 @@
-/* Is the memory right? See test_host.h. All but the last test hold for any rule; the last is about the formula that
- * stands there to begin with: put a fact of yours in its place. */
+/* Is the memory right? What must hold of any rule; facts.h has what holds of this one. See test_host.h. */
 #include "test_host.h"
 
 static part *q, *k, *v, *y;
@@ -152,19 +151,7 @@ static void token_by_token_is_the_same(void)
     close_instance();
 }
 
-/* A large step stores the pair: what is asked for with its key comes back. */
-static void a_large_step_stores_the_pair(void)
-{
-    open_rule();
-    for (int64_t i = 0; i < parts[n_parts - 1].n; i++)
-        parts[n_parts - 1].x[i] = 1e9; /* the last that was declared: the gate */
-    memcpy(q->x, k->x, (size_t)k->n * sizeof(double));
-    loss();
-    for (int64_t i = 0; i < y->n; i++)
-        if (in_run(i / (H * DV)))
-            CU_ASSERT(fabs(y->became[i] - v->x[i]) < 1e-6);
-    close_instance();
-}
+#include "facts.h"
 
 int main(int argc, char **argv)
 {
@@ -172,7 +159,7 @@ int main(int argc, char **argv)
         {"gradients_are_those_of_differences", gradients_are_those_of_differences},
         {"a_token_of_no_document_is_left_alone", a_token_of_no_document_is_left_alone},
         {"token_by_token_is_the_same", token_by_token_is_the_same},
-        {"a_large_step_stores_the_pair", a_large_step_stores_the_pair},
+        FACTS /* of facts.h */
         CU_TEST_INFO_NULL,
     };
 

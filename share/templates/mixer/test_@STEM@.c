@@ -1,5 +1,4 @@
-/* Is the mixer right? See test_host.h. All but the last test hold for any mixer with a state; the last is about the formula
- * that stands there to begin with: put a fact of yours in its place. */
+/* Is the mixer right? What must hold of any mixer with a state; facts.h has what holds of this one. See test_host.h. */
 #include "test_host.h"
 
 static part *x, *y;
@@ -148,25 +147,7 @@ static void no_token_sees_a_later_one(void)
     close_instance();
 }
 
-/* The mean of a constant is that constant: of a document that goes on as it began, h is u and y is W_out W_in x. */
-static void the_average_of_a_constant_is_the_constant(void)
-{
-    open_mixer();
-    for (int64_t t = 5; t < 7; t++)
-        memcpy(x->x + t * DIM, x->x + 4 * DIM, DIM * sizeof(double));
-    for (int64_t d = 0; d < DIM; d++) { /* the state of the second document is u already */
-        const double *w = (const double *)loci_ptr(&params[0]) + d * DIM;
-        double *h = parts[state_part[0]].x + two[1].state * DIM;
-
-        h[d] = 0;
-        for (int64_t e = 0; e < DIM; e++)
-            h[d] += w[e] * x->x[4 * DIM + e];
-    }
-    loss();
-    for (int64_t i = 0; i < DIM; i++)
-        CU_ASSERT(fabs(y->became[4 * DIM + i] - y->became[6 * DIM + i]) < 1e-12);
-    close_instance();
-}
+#include "facts.h"
 
 int main(int argc, char **argv)
 {
@@ -175,7 +156,7 @@ int main(int argc, char **argv)
         {"a_token_of_no_document_is_left_alone", a_token_of_no_document_is_left_alone},
         {"token_by_token_is_the_same", token_by_token_is_the_same},
         {"no_token_sees_a_later_one", no_token_sees_a_later_one},
-        {"the_average_of_a_constant_is_the_constant", the_average_of_a_constant_is_the_constant},
+        FACTS /* of facts.h */
         CU_TEST_INFO_NULL,
     };
 
