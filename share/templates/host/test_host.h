@@ -21,7 +21,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { T = 7, H = 2, DK = 3, DV = 4, DIM = 6, STATES = 2, KEYS = 9, MOST = 24, FREE = 3 };
+#ifndef DK /* widths of keys and values: define others before this header is included */
+#define DK 3
+#endif
+#ifndef DV
+#define DV 4
+#endif
+enum { T = 7, H = 2, DIM = 6, STATES = 2, KEYS = 9, MOST = 24, FREE = 3 };
 #define UNTOUCHED 1234.5
 
 typedef struct part {
@@ -264,7 +270,7 @@ static int open_instance(int32_t op)
     shape.device = cpu;
     cls->fit(&host, &config, &shape, &fit);
     if (fit.score <= 0) {
-        printf("it does not fit float64 on the cpu: %s\n", fit.reason);
+        printf("\n    it declines float64 on the cpu with dk %d, dv %d: %s\n", DK, DV, fit.reason);
         return 0;
     }
     if (cls->create(&host, &config, &site, &shape, &module, &error) != LOCI_OK ||
@@ -365,32 +371,40 @@ static void gradients(void)
             parts[i].dx[j] -= 1;
 }
 
-/* Every number of every part, by fourth-order central differences. */
+/* How far dx is from fourth-order central differences of step h, as a share of their size. */
+static double off_by(part *p, const double *dx, double h)
+{
+    double off = 0, size = 0;
+
+    for (int64_t j = 0; j < p->n; j++) {
+        const double was = p->x[j];
+        double f[4], want;
+
+        for (int k = 0; k < 4; k++) {
+            p->x[j] = was + h * (k < 2 ? k - 2 : k - 1);
+            f[k] = loss();
+        }
+        p->x[j] = was;
+        want = (8 * (f[2] - f[1]) - (f[3] - f[0])) / (12 * h);
+        off += (dx[j] - want) * (dx[j] - want);
+        size += want * want;
+    }
+    return sqrt(off / (size > 0 ? size : 1));
+}
+
+/* Every part. A long step is wrong where a function bends, a short one where numbers round: the best of four counts. */
 static void differences(void)
 {
     gradients();
     for (int i = 0; i < n_parts; i++) {
-        part *p = &parts[i];
-        double off = 0, size = 0, *dx = numbers(p->n, 0, 0);
+        double *dx = numbers(parts[i].n, 0, 0), best = INFINITY;
 
-        memcpy(dx, p->dx, (size_t)p->n * sizeof *dx);
-        for (int64_t j = 0; j < p->n; j++) {
-            const double was = p->x[j], h = 1e-3;
-            double f[4], want;
-
-            for (int k = 0; k < 4; k++) {
-                p->x[j] = was + h * (k < 2 ? k - 2 : k - 1);
-                f[k] = loss();
-            }
-            p->x[j] = was;
-            want = (8 * (f[2] - f[1]) - (f[3] - f[0])) / (12 * h);
-            off += (dx[j] - want) * (dx[j] - want);
-            size += want * want;
-        }
-        off = sqrt(off / (size > 0 ? size : 1));
-        if (!(off < 1e-6))
-            printf("\n    %s: the gradient is off by %.1e of its size\n", p->name, off);
-        CU_ASSERT(off < 1e-6);
+        memcpy(dx, parts[i].dx, (size_t)parts[i].n * sizeof *dx);
+        for (double h = 1e-2; h > 5e-6 && !(best < 1e-7); h /= 10)
+            best = fmin(best, off_by(&parts[i], dx, h));
+        if (!(best < 1e-6))
+            printf("\n    %s: the gradient is off by %.1e of its size\n", parts[i].name, best);
+        CU_ASSERT(best < 1e-6);
         free(dx);
     }
 }

@@ -1,4 +1,5 @@
-/* Is the memory right? What must hold of any rule; facts.h has what holds of this one. See test_host.h. */
+/* Is the memory right? What must hold of any rule; facts.h has what holds of this one. See test_host.h.
+ * A rule that wants keys and values of one width says `#define DV DK` here. */
 #include "test_host.h"
 
 static part *q, *k, *v, *y;
