@@ -48,8 +48,13 @@ struct verb {
     error_t (*parse)(int key, char *arg, struct argp_state *state); /* for its own; ARGP_ERR_UNKNOWN otherwise */
     loci_status (*run)(const struct options *o, loci_error *err);
 };
+<<<<<<< HEAD
 extern const struct verb verb_train, verb_eval, verb_generate, verb_compare, verb_list, verb_info, verb_explain,
     verb_inspect, verb_config, verb_new, verb_doctor, verb_version;
+=======
+extern const struct verb verb_train, verb_eval, verb_generate, verb_compare, verb_apply, verb_check, verb_list,
+    verb_info, verb_explain, verb_inspect, verb_config, verb_doctor, verb_version;
+>>>>>>> w-check
 
 /* Set by the first SIGINT, SIGTERM or SIGHUP (a second one ends at once), and by SIGUSR1. */
 extern volatile sig_atomic_t cli_stop, cli_save;
@@ -67,6 +72,7 @@ loci_status cli_print_json(json_t *document, loci_error *err);
 json_t *cli_real(double x); /* null when not finite */
 bool cli_live(void);        /* may a live line be drawn on standard error? */
 void cli_clear_line(void);
+void cli_line_drawn(void); /* the next cli_clear_line has a line to clear */
 /* "1.2 MiB", "3m 20s" into a buffer of 32 */
 const char *cli_bytes(char *out, uint64_t bytes);
 const char *cli_time(char *out, double seconds);

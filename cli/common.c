@@ -124,6 +124,11 @@ void cli_clear_line(void)
     line_drawn = false;
 }
 
+void cli_line_drawn(void)
+{
+    line_drawn = true;
+}
+
 const char *cli_bytes(char *out, uint64_t bytes)
 {
     if (bytes < 1024)

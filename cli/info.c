@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * loci info KIND/ID: the keys, weights, state and gates of one component, for the config given.
+ * loci info KIND/ID: the keys, weights, state, gates and ports of one component, for the config given.
  *
  *  (1) A class's doc is read by its lines: those behind `Cost: `, `Source: ` and `Use: ` (and the lines that follow, up
  * to the next of these) are named so, the others are the formula.
+ *  (2) The ports are those of `apply`, from the same list: a component is opened as apply opens it. A memory is its rule
+ * alone, or with --layer behind its front end. Slots are the component's own, ports also those of what is below it.
  */
-#include "cli/cli.h"
+#include "cli/apply.h"
 #include "core/model/model.h"
 #include "core/model/node_impl.h"
 #include <math.h>
@@ -13,6 +15,23 @@
 
 static const char *const type_names[] = {"int", "real", "bool", "enum", "str"};
 static const char *const init_names[] = {"zero", "const", "normal", "uniform"};
+
+static bool layer;
+
+enum { KEY_LAYER = 2000 };
+
+static const struct argp_option options[] = {
+    {"layer", KEY_LAYER, 0, 0, "A memory with its front end, as it stands in a model", 1}, {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    (void)arg;
+    (void)state;
+    if (key != KEY_LAYER)
+        return ARGP_ERR_UNKNOWN;
+    layer = true;
+    return 0;
+}
 
 static const char *const doc_labels[] = {"Cost: ", "Source: ", "Use: "};
 
@@ -64,6 +83,13 @@ static json_t *shape_json(int32_t n, const int64_t *shape)
     return s;
 }
 
+static bool begins_otherwise(const loci_node *n)
+{
+    const loci_memory *m = n->cls->iface;
+
+    return n->kind == LOCI_IS_MEMORY && LOCI_HAS_FN(m, loci_memory, state_init);
+}
+
 /* Weights of this component alone (not of its children), then its state. */
 static json_t *slots_json(const loci_node *n)
 {
@@ -80,7 +106,8 @@ static json_t *slots_json(const loci_node *n)
     for (uint32_t i = 0; i < n->n_states; i++)
         json_array_append_new(all, json_pack("{s:s, s:s, s:o, s:s}", "name", n->states[i].name, "role",
                                              n->states[i].flags & LOCI_SLOT_CACHE ? "cache" : "state", "shape",
-                                             shape_json(n->states[i].ndim, n->states[i].shape), "init", "zero"));
+                                             shape_json(n->states[i].ndim, n->states[i].shape), "init",
+                                             i < n->n_rule_states && begins_otherwise(n) ? "rule" : "zero"));
     return all;
 }
 
@@ -96,24 +123,63 @@ static json_t *gates_json(const loci_node *n)
     return all;
 }
 
-static json_t *ports_json(const loci_node *n, bool out)
+/* Names of inputs or outputs, without weights and state. */
+static json_t *names_json(loci_trial *t, bool out)
 {
-    static const char *const in_of[][4] = {{"q", "k", "v", NULL}, {"x", "context", NULL}, {NULL}, {"x", NULL}};
-    static const char *const out_of[][3] = {{"o", "lse", NULL}, {"y", NULL}, {"y", NULL}, {"y", NULL}};
-    const loci_memory *m = n->cls->iface;
     json_t *all = json_array();
-    char name[128];
 
-    for (const char *const *s = out ? out_of[n->kind] : in_of[n->kind]; *s; s++)
-        json_array_append_new(all, json_string(*s));
-    if (!out && n->kind == LOCI_IS_MEMORY) {
-        for (int i = 0; i < 3; i++)
-            if (m->needs & (1u << i))
-                json_array_append_new(all, json_string((const char *[]){"q", "k", "v"}[i]));
-        for (uint32_t i = 0; i < n->n_gates; i++) {
-            snprintf(name, sizeof name, "gate.%s", n->gates[i].name);
-            json_array_append_new(all, json_string(name));
-        }
+    for (uint32_t i = 0; i < loci_trial_n_ports(t); i++) {
+        const loci_port *p = loci_trial_port(t, i);
+        if (out ? p->role == LOCI_PORT_OUTPUT : p->role == LOCI_PORT_INPUT || p->role == LOCI_PORT_GATE)
+            json_array_append_new(all, json_string(p->name));
+    }
+    return all;
+}
+
+/* What a call decides is a letter: B rows, T tokens, S keys or context rows, `rows` of a cache. */
+static json_t *port_shape(const loci_port *p)
+{
+    const bool context = !strcmp(p->name, "context"), tokens = p->role != LOCI_PORT_WEIGHT;
+    json_t *s = json_array();
+
+    for (int32_t i = 0; i < p->ndim; i++)
+        json_array_append_new(s, tokens && i == 0                             ? json_string("B")
+                                 : p->role == LOCI_PORT_STATE && i == 1 && p->cache ? json_string("rows")
+                                 : p->role == LOCI_PORT_STATE || !tokens || i > 1   ? json_integer((json_int_t)p->shape[i])
+                                                                                    : json_string(context ? "S" : "T"));
+    return s;
+}
+
+static json_t *words(const char *text)
+{
+    json_t *s = json_array();
+
+    for (const char *at = text; *at; at += strcspn(at, " "), at += *at == ' ')
+        json_array_append_new(s, json_stringn(at, strcspn(at, " ")));
+    return s;
+}
+
+static void add_port(json_t *all, const loci_port *p, json_t *shape, bool needed)
+{
+    static const char *const roles[] = {"input", "gate", "weight", "state", "output"};
+    json_t *one = json_pack("{s:s, s:s, s:s, s:o, s:b, s:b}", "name", p->name, "role", roles[p->role], "dtype",
+                            loci_dtype_name(p->dtype), "shape", shape, "needed", (int)needed, "gradient", (int)p->real);
+
+    if (p->role == LOCI_PORT_GATE)
+        json_object_set_new(one, "range",
+                            json_pack("[f, o]", p->lo, isinf(p->hi) ? json_string("inf") : json_real(p->hi)));
+    json_array_append_new(all, one);
+}
+
+static json_t *ports_json(loci_trial *t)
+{
+    json_t *all = json_array();
+
+    for (uint32_t i = 0; i < loci_trial_n_ports(t); i++) {
+        const loci_port *p = loci_trial_port(t, i);
+        add_port(all, p, port_shape(p),
+                 (p->role == LOCI_PORT_INPUT && strcmp(p->name, "positions") && strcmp(p->name, "context")) ||
+                     p->role == LOCI_PORT_GATE);
     }
     return all;
 }
@@ -164,6 +230,30 @@ static void print_keys(const json_t *doc)
     }
 }
 
+/* Inputs and outputs; weights and states are among the slots. */
+static void print_ports(const json_t *ports)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < json_array_size(ports); i++) {
+        const json_t *p = json_array_get(ports, i), *shape = json_object_get(p, "shape");
+        const char *role = cli_text(p, "role");
+        if (!strcmp(role, "weight") || !strcmp(role, "state"))
+            continue;
+        if (!any)
+            printf("\ninputs and outputs of `loci apply`\n");
+        any = true;
+        printf("  %-24s %-7s [", cli_text(p, "name"), role);
+        for (size_t k = 0; k < json_array_size(shape); k++) {
+            const json_t *axis = json_array_get(shape, k);
+            printf(json_is_string(axis) ? "%s%s" : "%s%.0s", k ? ", " : "", json_string_value(axis));
+            if (!json_is_string(axis))
+                printf("%lld", (long long)json_integer_value(axis));
+        }
+        printf("]%s\n", json_is_false(json_object_get(p, "needed")) && !strcmp(role, "input") ? "  or without" : "");
+    }
+}
+
 static void print_text(const json_t *doc)
 {
     static const char *const parts[] = {"cost", "source", "use"};
@@ -207,6 +297,9 @@ static void print_text(const json_t *doc)
             printf("  %lld numbers per head", (long long)json_integer_value(json_object_get(g, "width")));
         putchar('\n');
     }
+    print_ports(json_object_get(doc, "ports"));
+    if (json_is_false(json_object_get(doc, "layer")))
+        printf("\nwith its front end, as in a model: loci info %s --layer\n", cli_text(doc, "id"));
 }
 
 /* What follows from the class alone. */
@@ -227,73 +320,118 @@ static loci_status device_json(json_t **out, loci_context *cx, const char *word,
     if (status != LOCI_OK)
         return status;
     *out = class_json(cls, word, "device");
-    for (const char *const *key = (const char *const[]){"slots", "gates", "inputs", "outputs", NULL}; *key; key++)
+    for (const char *const *key = (const char *const[]){"slots", "gates", "inputs", "outputs", "ports", NULL}; *key; key++)
         json_object_set_new(*out, *key, json_array());
     json_object_set_new(*out, "promises", cli_promises(cls->caps));
     return LOCI_OK;
 }
 
-static loci_status node_json(json_t **out, loci_context *cx, loci_weights *weights, const char *word, const char *kind,
-                             loci_error *err)
+/* An attention is asked for nothing but q, k and v, and then for each other tensor: those that it serves are listed. */
+static const loci_trial_size small = {.docs = 1, .seq = 1, .keys = 1, .blocks = 1, .heads = 1, .k_heads = 1,
+                                      .v_heads = 1, .dk = 1, .dv = 1};
+
+static json_t *attention_ports(loci_context *cx, loci_trial *t, loci_dtype dtype)
+{
+    static const char *const axes[] = {"B T H d", "B S Hk d", "B S Hv e", "B T H e", "B H T"};
+    const int64_t ones[] = {1, 1, 1, 1};
+    json_t *all = json_array();
+    loci_view view, lengths;
+
+    for (uint32_t i = 0; i < loci_trial_n_ports(t); i++)
+        add_port(all, loci_trial_port(t, i), words(axes[i]), i < 3);
+    for (size_t i = 0; i < cli_n_optionals; i++) {
+        const struct cli_optional *o = &cli_optionals[i];
+        loci_attn_desc desc = {.struct_size = sizeof desc, .scale = 1, .window_left = -1, .window_right = -1,
+                               .max_distance = 1, .block_tok = 1};
+        loci_trial_size size = small;
+        loci_trial *with = NULL;
+        loci_error why = LOCI_ERROR_INIT;
+        const loci_port *p;
+        int32_t ndim = 1;
+        for (const char *at = o->axes; *at; at++)
+            ndim += *at == ' ';
+        *(const loci_tensor **)(void *)((char *)&desc + o->at) =
+            loci_view_set(&view, NULL, cx->device, loci_i32, ndim, ones);
+        if (!strcmp(o->name, "segment_ids"))
+            desc.k_seg = desc.q_seg;
+        if (desc.block_table)
+            desc.k_len = loci_view_set(&lengths, NULL, cx->device, loci_i32, 1, ones);
+        size.dtype = dtype;
+        size.desc = &desc;
+        if (loci_trial_open(&with, cx, "attention", LOCI_TRIAL_AS_IS, &size, &why) == LOCI_OK) {
+            p = loci_trial_find(with, o->name);
+            add_port(all, p, words(o->axes), false);
+        }
+        loci_trial_free(with);
+    }
+    return all;
+}
+
+/* The sizes that the front end would give a rule. */
+static void rule_size(loci_trial_size *z, const loci_conf *c)
+{
+    const int64_t dk = loci_conf_int(c, -1, "memory", "dk"), dv = loci_conf_int(c, -1, "memory", "dv");
+
+    z->heads = loci_conf_int(c, -1, "memory", "heads");
+    z->dk = dk > 0 ? dk : z->dim / z->heads;
+    z->dv = dv > 0 ? dv : z->dk;
+    if (z->dk == 0)
+        z->dk = z->dv = 1;
+}
+
+static loci_status node_json(json_t **out, struct component *c, loci_error *err)
 {
     loci_status status = LOCI_OK;
-    loci_node *n = NULL;
-    loci_shape shape = {.struct_size = sizeof shape};
+    const bool attention = !strcmp(c->kind, "attention"), memory = !strcmp(c->kind, "memory");
+    loci_trial_size size = small;
+    loci_trial *t = NULL;
+    const loci_node *n;
 
-    shape.dim = loci_conf_int(cx->conf, -1, "model", "dim");
-    shape.heads = shape.k_heads = shape.v_heads = 4;
-    shape.dk = shape.dv = shape.dim / 4;
-    shape.dtype = !strcmp(loci_conf_str(cx->conf, -1, "run", "dtype"), "f64") ? loci_f64 : loci_f32;
-    shape.acc = shape.dtype;
-    shape.device = cx->device;
-    LOCI_TRY(loci_node_new(&n, cx, weights, kind, 0, 1, kind, &shape, 0, err));
-    *out = class_json(n->cls, word, kind);
+    size.dim = loci_conf_int(c->conf, -1, "model", "dim");
+    size.dtype = !strcmp(loci_conf_str(c->conf, -1, "run", "dtype"), "f64") ? loci_f64 : loci_f32;
+    if (memory && !layer)
+        rule_size(&size, c->conf);
+    size.keys = attention;
+    LOCI_TRY(loci_trial_open(&t, c->cx, c->kind, layer ? LOCI_TRIAL_LAYER : LOCI_TRIAL_AS_IS, &size, err));
+    if (!strcmp(c->kind, "mixer") && loci_node_caps(loci_trial_node(t)) & LOCI_CAP_CONTEXT) { /* with one it has a port more */
+        loci_trial_free(t);
+        size.keys = 1;
+        LOCI_TRY(loci_trial_open(&t, c->cx, c->kind, LOCI_TRIAL_AS_IS, &size, err));
+    }
+    n = loci_trial_node(t);
+    *out = class_json(n->cls, c->word, c->kind);
     json_object_set_new(*out, "promises", cli_promises(loci_node_caps(n)));
     if (n->kind >= LOCI_IS_MIXER)
         json_object_set_new(*out, "causal", json_boolean(loci_node_caps(n) & LOCI_CAP_CAUSAL));
+    if (memory)
+        json_object_set_new(*out, "layer", json_boolean(layer));
     json_object_set_new(*out, "slots", slots_json(n));
     json_object_set_new(*out, "gates", gates_json(n));
-    json_object_set_new(*out, "inputs", ports_json(n, false));
-    json_object_set_new(*out, "outputs", ports_json(n, true));
+    json_object_set_new(*out, "inputs", names_json(t, false));
+    json_object_set_new(*out, "outputs", names_json(t, true));
+    json_object_set_new(*out, "ports", attention ? attention_ports(c->cx, t, size.dtype) : ports_json(t));
+    if (!memory)
+        json_object_set_new(*out, "desc", apply_desc_json(attention));
 out:
-    loci_node_free(n);
+    loci_trial_free(t);
     return status;
 }
 
 static loci_status run(const struct options *o, loci_error *err)
 {
     loci_status status = LOCI_OK;
-    loci_conf *conf = NULL;
-    loci_context *cx = NULL;
-    loci_weights weights = {0};
-    const char *slash = o->n_words == 1 ? strchr(o->words[0], '/') : NULL;
-    char *kind = NULL, *set = NULL;
+    struct component c = {0};
     json_t *doc = NULL;
     bool device;
 
-    if (!slash)
-        return loci_fail(err, LOCI_E_ARG,
-                         "info takes one component as KIND/ID, like memory/titans; `loci list` has them");
-    kind = loci_format("%.*s", (int)(slash - o->words[0]), o->words[0]);
-    set = loci_format("%s.backend=%s", kind, slash + 1);
-    if (!kind || !set) {
-        status = loci_fail(err, LOCI_E_NOMEM, "out of memory");
+    LOCI_TRY(cli_component_config(&c, o, "info", err));
+    device = !strcmp(c.kind, "device");
+    if (layer && strcmp(c.kind, "memory")) {
+        status = loci_fail(err, LOCI_E_ARG, "--layer puts the front end before a memory; %s is none", c.word);
         goto out;
     }
-    if (!loci_kind_long(kind)) {
-        status = loci_fail(err, LOCI_E_ARG, "`%s` is no kind: use attention, mixer, memory, compose or device", kind);
-        goto out;
-    }
-    device = !strcmp(kind, "device");
-    LOCI_TRY(cli_config(&conf, o, NULL, err));
-    if (!device)
-        LOCI_TRY(loci_conf_set(conf, set, "info", err));
-    if (!strcmp(kind, "compose") &&
-        !loci_conf_is_set(conf, -1, "memory", "backend")) /* it wants a memory: any will do */
-        LOCI_TRY(loci_conf_set(conf, "memory.backend=titans", "info", err));
-    LOCI_TRY(loci_context_new(&cx, conf, o->plugin_path, o->allow_unknown, err));
-    LOCI_TRY(device ? device_json(&doc, cx, o->words[0], slash + 1, err)
-                    : node_json(&doc, cx, &weights, o->words[0], kind, err));
+    LOCI_TRY(cli_component_context(&c, o, err));
+    LOCI_TRY(device ? device_json(&doc, c.cx, c.word, c.id, err) : node_json(&doc, &c, err));
     if (!doc) {
         status = loci_fail(err, LOCI_E_NOMEM, "out of memory");
     } else if (o->json) {
@@ -303,17 +441,14 @@ static loci_status run(const struct options *o, loci_error *err)
         json_decref(doc);
     }
 out:
-    if (cx)
-        loci_weights_free(&weights, cx);
-    loci_context_free(cx);
-    loci_conf_free(conf);
-    loci_free(kind);
-    loci_free(set);
+    cli_component_close(&c);
     return status;
 }
 
 const struct verb verb_info = {
     "info", "KIND/ID", "keys, slots and gates of one component",
     "Describe one component: formula, cost, source and when to use it; its keys with ranges and defaults, the weights and "
-    "state it declares for this config, and its gates.\v  loci info memory/titans\n  loci info mixer/mha --set mixer.mha.kv_heads=1 --json",
-    NULL, NULL, run};
+    "state it declares for this config, its gates, and the tensors that `loci apply` takes and gives.\v"
+    "  loci info memory/titans\n  loci info memory/titans --layer --json\n"
+    "  loci info mixer/mha --set mixer.mha.kv_heads=1 --json",
+    options, parse, run};

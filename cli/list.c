@@ -2,9 +2,24 @@
  *
  * loci list: what is installed, what shadows what, and what is broken.
  */
-#include "cli/cli.h"
-#include "core/model/node.h"
+#include "cli/list.h"
 #include <string.h>
+
+enum { KEY_DEEP = 2000 };
+
+static bool deep;
+static const struct argp_option own[] = {
+    {"deep", KEY_DEEP, 0, 0, "Look into every file, shadowed ones too, each in a process of its own", 1}, {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    (void)arg;
+    (void)state;
+    if (key != KEY_DEEP)
+        return ARGP_ERR_UNKNOWN;
+    deep = true;
+    return 0;
+}
 
 /* Load what can be loaded, so that version and text are known; a failure becomes part of the listing. */
 static void load_all(loci_context *cx)
@@ -20,7 +35,7 @@ static void load_all(loci_context *cx)
     }
 }
 
-static json_t *entry_json(const loci_entry *e)
+json_t *cli_list_entry(const loci_entry *e)
 {
     char id[300], abi[32] = "";
     json_t *j;
@@ -59,13 +74,15 @@ static loci_status run(const struct options *o, loci_error *err)
     loci_context *cx = NULL;
     json_t *all = NULL;
 
+    if (deep)
+        return cli_list_deep(o, err);
     LOCI_TRY(cli_config(&conf, o, NULL, err));
     LOCI_TRY(loci_context_new(&cx, conf, o->plugin_path, o->allow_unknown, err));
     load_all(cx);
     if (o->json) {
         all = json_array();
         for (uint32_t i = 0; i < loci_registry_n(cx->registry); i++)
-            json_array_append_new(all, entry_json(loci_registry_entry(cx->registry, i)));
+            json_array_append_new(all, cli_list_entry(loci_registry_entry(cx->registry, i)));
         status = cli_print_json(all, err);
     } else {
         for (uint32_t i = 0; i < loci_registry_n(cx->registry); i++)
@@ -80,4 +97,4 @@ out:
 const struct verb verb_list = {"list", NULL, "what is installed: kind/id, version, file",
                                "List every component that can be named in a config, the file it comes from, what "
                                "another file shadows, and files that cannot be used with the reason.",
-                               NULL, NULL, run};
+                               own, parse, run};

@@ -59,7 +59,7 @@ loci_status loci_node_need(const loci_node *n, const loci_shape *shape, int32_t 
     own.features = n->shape.features;
     if (n->kind == LOCI_IS_ATTENTION && n->parent && shape->session)
         own.ctx = keys_of(n->parent, shape->session);
-    if (n->kind == LOCI_IS_MEMORY)
+    if (n->front)
         return loci_front_need(n, &own, op, need, err);
     status = n->cls->plan(n->module, &own, op, need, err);
     if (status != LOCI_OK)
@@ -75,7 +75,7 @@ static loci_status call(const loci_node *n, const loci_exec *x, const loci_io *i
     loci_status status;
 
     own.seed = loci_mix64(x->seed ^ n->path_hash);
-    if (n->kind == LOCI_IS_MEMORY) {
+    if (n->front) {
         status = (back ? loci_front_backward : loci_front_forward)(n, &own, io, err);
     } else {
         loci_frame_fill(&f, n, x->session, n->n_params, n->n_states, io->state_in, io->state_out, io->state_grad, back);

@@ -178,25 +178,25 @@ static void load_named_file(void *arg, const char *section, const char *key, con
         loci_fail(l->err, l->status, "%s: %s", origin, err.msg);
 }
 
-static loci_status open_registry(loci_context *cx, const char *path_option, loci_error *err)
+loci_status loci_context_registry(loci_registry **out, const loci_conf *conf, const char *path_option, loci_error *err)
 {
     loci_status status = LOCI_OK;
-    const char *how = loci_conf_str(cx->conf, -1, "plugins", "ownership");
+    const char *how = loci_conf_str(conf, -1, "plugins", "ownership");
     char *defaults = NULL;
 
-    LOCI_TRY(loci_registry_new(&cx->registry,
+    LOCI_TRY(loci_registry_new(out,
                                !strcmp(how, "check")  ? LOCI_OWNERSHIP_CHECK
                                : !strcmp(how, "warn") ? LOCI_OWNERSHIP_WARN
                                                       : LOCI_OWNERSHIP_OFF,
                                err));
-    LOCI_TRY(loci_registry_builtin(cx->registry, &loci_cpu_plugin, err));
+    LOCI_TRY(loci_registry_builtin(*out, &loci_cpu_plugin, err));
     if (path_option)
-        LOCI_TRY(loci_registry_path(cx->registry, path_option, true, err));
+        LOCI_TRY(loci_registry_path(*out, path_option, true, err));
     if (loci_plugin_env_path())
-        LOCI_TRY(loci_registry_path(cx->registry, loci_plugin_env_path(), true, err));
-    LOCI_TRY(loci_conf_split(loci_conf_str(cx->conf, -1, "plugins", "path"), add_path_item, cx->registry, err));
+        LOCI_TRY(loci_registry_path(*out, loci_plugin_env_path(), true, err));
+    LOCI_TRY(loci_conf_split(loci_conf_str(conf, -1, "plugins", "path"), add_path_item, *out, err));
     defaults = loci_plugin_default_path();
-    LOCI_TRY(defaults ? loci_registry_path(cx->registry, defaults, false, err)
+    LOCI_TRY(defaults ? loci_registry_path(*out, defaults, false, err)
                       : loci_fail(err, LOCI_E_NOMEM, "out of memory for the plugin path"));
 out:
     loci_free(defaults);
@@ -293,7 +293,7 @@ loci_status loci_context_new(loci_context **out, loci_conf *conf, const char *pa
     cx->conf = conf;
     cx->declare_error = (loci_error)LOCI_ERROR_INIT;
     fill_host(cx);
-    LOCI_TRY(open_registry(cx, path_option, err));
+    LOCI_TRY(loci_context_registry(&cx->registry, conf, path_option, err));
     if (loci_conf_each(conf, load_named_file, &loading) != LOCI_OK)
         LOCI_TRY(loci_fail(err, LOCI_E_NOMEM, "out of memory for the sections of the config"));
     LOCI_TRY(loading.status);

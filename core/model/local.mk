@@ -17,3 +17,6 @@ tests_unit_test_gates_LDADD = libloci.la $(CUNIT_LIBS) -lm
 
 # what a node tells of itself to explain, info and inspect
 libloci_la_SOURCES += %D%/ask.c
+
+# a memory's rule, without its front end
+libloci_la_SOURCES += %D%/rule.c

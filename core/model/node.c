@@ -157,17 +157,16 @@ out:
     return status;
 }
 
-loci_status loci_node_new(loci_node **out, loci_context *cx, loci_weights *weights, const char *section, int layer,
-                          int n_layers, const char *path, const loci_shape *shape, uint64_t caps, loci_error *err)
+/* front: a memory gets its front end. */
+static loci_status make(loci_node **out, loci_context *cx, loci_weights *weights, const char *section, int layer,
+                        int n_layers, const char *path, const loci_shape *shape, uint64_t caps, bool front,
+                        loci_error *err)
 {
     loci_status status = LOCI_OK;
-    loci_node *n = NULL;
+    loci_node *n = loci_alloc(sizeof *n);
     loci_site site = {sizeof site, layer, n_layers, 0, NULL};
 
     *out = NULL;
-    if (!strcmp(section, "memory") && !strcmp(loci_conf_str(cx->conf, layer, section, "backend"), "none"))
-        return LOCI_OK;
-    n = loci_alloc(sizeof *n);
     if (!n)
         return loci_fail(err, LOCI_E_NOMEM, "out of memory at %s", path);
     n->cx = cx;
@@ -187,7 +186,7 @@ loci_status loci_node_new(loci_node **out, loci_context *cx, loci_weights *weigh
             status = loci_fail(err, LOCI_E_UNSUPPORTED, "%s: children of the role `%s` are not served", path, section);
             goto out;
         }
-    if (n->kind == LOCI_IS_MEMORY)
+    if (n->kind == LOCI_IS_MEMORY && front)
         LOCI_TRY(loci_front_new(n, shape, err));
     LOCI_TRY(choose(n, &n->shape, err));
     LOCI_TRY(loci_node_promise(n, err));
@@ -210,13 +209,28 @@ loci_status loci_node_new(loci_node **out, loci_context *cx, loci_weights *weigh
         }
     }
     n->n_rule_states = n->n_states;
-    if (n->kind == LOCI_IS_MEMORY)
+    if (n->front)
         LOCI_TRY(loci_front_declare(n, err));
     *out = n;
     return LOCI_OK;
 out:
     loci_node_free(n);
     return status;
+}
+
+loci_status loci_node_new(loci_node **out, loci_context *cx, loci_weights *weights, const char *section, int layer,
+                          int n_layers, const char *path, const loci_shape *shape, uint64_t caps, loci_error *err)
+{
+    *out = NULL;
+    if (!strcmp(section, "memory") && !strcmp(loci_conf_str(cx->conf, layer, section, "backend"), "none"))
+        return LOCI_OK;
+    return make(out, cx, weights, section, layer, n_layers, path, shape, caps, true, err);
+}
+
+loci_status loci_rule_new(loci_node **out, loci_context *cx, loci_weights *weights, int layer, int n_layers,
+                          const char *path, const loci_shape *shape, loci_error *err)
+{
+    return make(out, cx, weights, "memory", layer, n_layers, path, shape, 0, false, err);
 }
 
 void loci_node_free(loci_node *n)

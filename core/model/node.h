@@ -60,6 +60,8 @@ typedef struct loci_context {
 loci_status loci_context_new(loci_context **out, loci_conf *conf, const char *path_option, bool allow_unknown,
                              loci_error *err);
 void loci_context_free(loci_context *cx);
+/* Its registry alone: what the folders hold, and nothing of it run. *out may be set on failure; free it. */
+loci_status loci_context_registry(loci_registry **out, const loci_conf *conf, const char *path_option, loci_error *err);
 
 /* Device memory. */
 void *loci_device_alloc(loci_context *cx, uint64_t bytes); /* zeroed, counted in loci_memory_held on the cpu */
@@ -108,6 +110,10 @@ void loci_weights_free(loci_weights *w, loci_context *cx);
  * memory of `backend = none` gives *out = NULL. */
 loci_status loci_node_new(loci_node **out, loci_context *cx, loci_weights *weights, const char *section, int layer,
                           int n_layers, const char *path, const loci_shape *shape, uint64_t caps, loci_error *err);
+/* A memory without the front end: the rule alone, with shape's heads, dk and dv. It is called with loci_rule_forward and
+ * loci_rule_backward, and everything else of a node serves it too. */
+loci_status loci_rule_new(loci_node **out, loci_context *cx, loci_weights *weights, int layer, int n_layers,
+                          const char *path, const loci_shape *shape, loci_error *err);
 void loci_node_free(loci_node *n);
 const char *loci_node_id(const loci_node *n);   /* "titans"        */
 const char *loci_node_path(const loci_node *n); /* "layer.3.memory" */
@@ -145,6 +151,11 @@ loci_status loci_node_need(const loci_node *n, const loci_shape *shape, int32_t 
 uint64_t loci_node_state_bytes(const loci_node *n, const loci_session *s);
 loci_status loci_node_forward(const loci_node *n, const loci_exec *x, const loci_io *io, loci_error *err);
 loci_status loci_node_backward(const loci_node *n, const loci_exec *x, const loci_io *io, loci_error *err);
+/* Of a node made by loci_rule_new; the states are blocks, as in loci_io. */
+loci_status loci_rule_forward(const loci_node *n, const loci_exec *x, const loci_rule_io *io, const void *state_in,
+                              void *state_out, loci_error *err);
+loci_status loci_rule_backward(const loci_node *n, const loci_exec *x, const loci_rule_io *io, const void *state_in,
+                               void *state_out, void *state_grad, loci_error *err);
 loci_status loci_node_reset(const loci_node *n, const loci_exec *x, void *state, const loci_batch *batch,
                             loci_error *err);
 loci_status loci_node_reset_back(const loci_node *n, const loci_exec *x, void *state_grad, const loci_batch *batch,

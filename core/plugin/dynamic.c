@@ -121,16 +121,34 @@ out:
     return status;
 }
 
+/* What linkers and sanitizers put into every object. */
+static bool is_nobodys(const char *name)
+{
+    static const char *const names[] = {"_init", "_fini", "_edata", "_end", "__bss_start", "edata", "end"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return !strncmp(name, "__odr_asan", 10) || !strncmp(name, "__asan_", 7) || !strncmp(name, "__gcov", 6);
+}
+
 static void note_symbol(loci_elf *out, const ElfW(Sym) * s, const char *name)
 {
     const unsigned bind = s->st_info >> 4;
+    const bool exported = s->st_shndx != SHN_UNDEF && s->st_shndx != SHN_ABS &&
+                          (bind == STB_GLOBAL || bind == STB_WEAK || bind == STB_GNU_UNIQUE) &&
+                          (s->st_other & 3) != STV_HIDDEN && (s->st_other & 3) != STV_INTERNAL;
     if (!strcmp(name, "__asan_init"))
         out->san |= 1;
     else if (!strcmp(name, "__tsan_init"))
         out->san |= 2;
-    else if (s->st_shndx != SHN_UNDEF && (bind == STB_GLOBAL || bind == STB_WEAK) &&
-             !strncmp(name, LOCI_ENTRY_PREFIX, strlen(LOCI_ENTRY_PREFIX)) && out->n_entries < LOCI_ELF_ENTRIES)
-        out->entries[out->n_entries++] = name;
+    else if (exported && !strncmp(name, LOCI_ENTRY_PREFIX, strlen(LOCI_ENTRY_PREFIX))) {
+        if (out->n_entries < LOCI_ELF_ENTRIES)
+            out->entries[out->n_entries++] = name;
+    } else if (exported && name[0] && !is_nobodys(name)) {
+        if (out->n_others < LOCI_ELF_ENTRIES)
+            out->others[out->n_others] = name;
+        out->n_others++;
+    }
 }
 
 static loci_status read_symbols(loci_elf *out, const image *im, const tables *t, loci_error *err)

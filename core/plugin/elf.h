@@ -17,6 +17,8 @@ typedef struct loci_elf {
     uint32_t n_needed, n_entries;
     const char *needed[LOCI_ELF_NEEDED];   /* DT_NEEDED, in file order                   */
     const char *entries[LOCI_ELF_ENTRIES]; /* exported names that begin loci_plugin_v    */
+    const char *others[LOCI_ELF_ENTRIES];  /* exported names that do not, the first ones */
+    uint32_t n_others;                     /* how many there are                         */
     const char *runpath;                   /* DT_RUNPATH or DT_RPATH, or NULL            */
     char build_id[129];                    /* hex of the GNU build-id note, or ""        */
     bool has_symbols;                      /* the symbol table could be counted and read */

@@ -151,7 +151,8 @@ static void warn(const loci_look *look, const char *path)
         loci_log(LOCI_LOG_WARN, "plugin", "%s: its code is changed while loading (TEXTREL): build it with -fPIC", path);
 }
 
-loci_status loci_load(const loci_plugin **out, const char *path, const loci_look *look, int ownership, loci_error *err)
+loci_status loci_load_entry(const loci_plugin **out, const char *path, const loci_look *look, int ownership,
+                            loci_error *err)
 {
     void *handle;
     loci_status status;
@@ -160,8 +161,12 @@ loci_status loci_load(const loci_plugin **out, const char *path, const loci_look
     if (!loci_policy_same(&look->st, path)) /* (4) */
         return loci_fail(err, LOCI_E_PLUGIN, "%s: was exchanged while it was being examined: run again", path);
     status = watched_dlopen(&handle, path, look, ownership, err);
-    if (status == LOCI_OK)
-        status = find_entry(out, handle, path, err);
+    return status == LOCI_OK ? find_entry(out, handle, path, err) : status;
+}
+
+loci_status loci_load(const loci_plugin **out, const char *path, const loci_look *look, int ownership, loci_error *err)
+{
+    loci_status status = loci_load_entry(out, path, look, ownership, err);
     if (status == LOCI_OK)
         status = loci_verify(*out, &look->note, path, err);
     if (status != LOCI_OK)

@@ -81,10 +81,31 @@ typedef struct loci_cursor {
 
 static inline void *loci_cut(loci_cursor *c, uint64_t bytes)
 {
+    const uint64_t most = ~UINT64_C(63); /* where the count stays when a sum does not fit: nobody has that much */
     void *p = c->base ? c->base + c->at : NULL;
 
-    c->at += (bytes + 63) & ~UINT64_C(63);
+    c->at = bytes > most - c->at ? most : c->at + ((bytes + 63) & ~UINT64_C(63));
     return p;
+}
+
+/* The first line of a plan. Rows, tokens, runs and states of a call are counted in 32 bits (loci_run), and so are the
+ * tokens of all rows together by whoever lists them; larger limits are refused, and no product of sizes wraps around
+ * unseen.      LOCI_RETURN_IF(loci_countable(shape, "mixer/mine", err)); */
+#if defined(__GNUC__)
+__attribute__((unused))
+#endif
+static loci_status loci_countable(const loci_shape *s, const char *where, loci_error *err)
+{
+    const int64_t most = INT32_MAX, longest = s->seq > s->ctx ? s->seq : s->ctx;
+
+    if (s->rows > most || longest > most || s->runs > most || s->states > most || s->rows < 0 || s->seq < 0 ||
+        s->ctx < 0 || s->runs < 0 || s->states < 0 || (longest > 0 && s->rows > most / longest))
+        return loci_refuse(err, LOCI_E_UNSUPPORTED, where,
+                           "%lld rows of %lld tokens and %lld of context, %lld runs, %lld states: a call counts to "
+                           "2^31 - 1, plan for less at once",
+                           (long long)s->rows, (long long)s->seq, (long long)s->ctx, (long long)s->runs,
+                           (long long)s->states);
+    return LOCI_OK;
 }
 
 #ifdef __cplusplus

@@ -186,7 +186,7 @@ uint64_t cpu_call_cut(cpu_call *c, int backward)
         if (!cpu_call_fused(c) && keys > TILE_KEYS)
             keys = TILE_KEYS;
         c->acc_bytes = times(times(keys, widths), real); /* keys and pads make it a multiple of 64 */
-        part = times(times((uint64_t)c->B * (uint64_t)c->H, tiles), real);
+        part = times(times(times((uint64_t)c->B, (uint64_t)c->H), tiles), real);
     }
     all = plus(times(c->workers, plus(c->room_bytes, c->acc_bytes)), part);
     c->rooms = c->exec ? c->exec->scratch : NULL;

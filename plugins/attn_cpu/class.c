@@ -90,9 +90,9 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
     uint64_t bytes;
 
     (void)op;
-    if (c.T > INT32_MAX || c.S > INT32_MAX || c.d > INT32_MAX || c.e > INT32_MAX)
-        return cpu_fail(err, LOCI_E_UNSUPPORTED, "%lld queries, %lld keys or widths %lld, %lld exceed 2^31-1",
-                        (long long)c.T, (long long)c.S, (long long)c.d, (long long)c.e);
+    if (c.B > INT32_MAX || c.T > INT32_MAX || c.S > INT32_MAX || c.d > INT32_MAX || c.e > INT32_MAX)
+        return cpu_fail(err, LOCI_E_UNSUPPORTED, "%lld rows, %lld queries, %lld keys or widths %lld, %lld exceed 2^31-1",
+                        (long long)c.B, (long long)c.T, (long long)c.S, (long long)c.d, (long long)c.e);
     bytes = cpu_call_cut(&c, (shape->flags & LOCI_X_SAVE) != 0);
     if (bytes == UINT64_MAX)
         return cpu_fail(err, LOCI_E_UNSUPPORTED, "scratch for %lld keys of %lld heads exceeds 2^64 bytes",

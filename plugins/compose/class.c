@@ -217,6 +217,7 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
     if (op != LOCI_OP_MIX)
         return loci_refuse(err, LOCI_E_UNSUPPORTED, "compose", "a composition knows one operation, not number %d",
                            (int)op);
+    LOCI_RETURN_IF(loci_countable(shape, "compose", err));
     return m->form == MAC ? mac_plan(m, shape, need, err) : once_plan(m, shape, need, err);
 }
 

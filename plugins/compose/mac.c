@@ -65,6 +65,11 @@ static void layout_lists(struct mac *k, loci_cursor *host)
         *lists[i] = loci_cut(host, (uint64_t)k->R * sizeof **lists[i]);
 }
 
+static uint64_t times(uint64_t a, int64_t n)
+{
+    return n > 0 && a > UINT64_MAX / (uint64_t)n ? UINT64_MAX : n > 0 ? a * (uint64_t)n : 0;
+}
+
 static void layout(const loci_module *m, void *buffers, bool save, bool back, struct room *r)
 {
     struct mac *k = buffers;
@@ -76,9 +81,9 @@ static void layout(const loci_module *m, void *buffers, bool save, bool back, st
     if (save) {
         layout_step(m, k, &one, true);
         k->kept_bytes = one.at;
-        k->kept = loci_cut(&r->saved, one.at * (uint64_t)k->steps);
+        k->kept = loci_cut(&r->saved, times(one.at, k->steps));
         for (int i = 0; i < STATES; i++)
-            k->blocks[i] = loci_cut(&r->saved, k->steps > 1 ? k->bytes[i] * (uint64_t)(k->steps - 1) : 0);
+            k->blocks[i] = loci_cut(&r->saved, times(k->bytes[i], k->steps - 1));
     } else {
         layout_step(m, k, scratch, false);
     }

@@ -200,6 +200,7 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
 
     if (op != LOCI_OP_MIX)
         return fail(err, LOCI_E_UNSUPPORTED, "a mixer knows one operation, not number %d", (int)op);
+    LOCI_RETURN_IF(loci_countable(shape, "mixer/gla", err));
     inner.heads = inner.k_heads = inner.v_heads = m->heads;
     inner.dk = m->dk;
     inner.dv = m->dv;

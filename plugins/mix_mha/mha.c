@@ -211,6 +211,7 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
 
     if (op != LOCI_OP_MIX)
         return loci_refuse(err, LOCI_E_UNSUPPORTED, "mixer/mha", "a mixer knows one operation, not number %d", (int)op);
+    LOCI_RETURN_IF(loci_countable(shape, "mixer/mha", err));
     child_shape(m, 0, &sub, NULL);
     sub.ctx = ctx;
     status = m->host->child_need(m->attention, &sub, LOCI_OP_MIX, &child, err);

@@ -13,7 +13,7 @@ bad_plugin() {
     if [ -e "$so" ]; then
         cp "$so" "$2"
     else
-        compile_plugin "$LOCI_TEST_SRC/tests/bad/$1.c" "$2"
+        compile_plugin "$LOCI_TEST_SRC/tests/bad/$1/plugin.c" "$2"
     fi
 }
 
@@ -26,7 +26,7 @@ compile_plugin() { # SOURCE FILE OPTION...
 
 # A whole plugin whose class is called memory/$1, compiled once a name.
 whole_plugin() {
-    printf '#define ID "%s"\n#define NOTE "class=memory/%s\\n"\n#include "good.c"\n' "$1" "$1" >"$1.c"
+    printf '#define ID "%s"\n#define NOTE "class=memory/%s\\n"\n#include "base.h"\n' "$1" "$1" >"$1.c"
     compile_plugin "$1.c" "$2"
 }
 
@@ -41,7 +41,7 @@ a_plugin_dropped_into_a_named_folder_is_found() {
     is path "$(json out id=memory/dropped path)" "$PWD/mine/any_name.so"
     loci info memory/dropped --json --plugin-path "$PWD/mine"
     exits 0
-    is doc "$(json out doc)" 'answers a query with the query'
+    is doc "$(json out doc)" 'a Hebbian memory with momentum, for tests'
     loci train -c c.ini --set run.dir=r --set memory.backend=dropped --plugin-path "$PWD/mine"
     exits 0
     loci eval r --plugin-path "$PWD/mine"
@@ -60,8 +60,8 @@ a_plugin_dropped_into_a_named_folder_is_found() {
 the_earlier_folder_shadows_the_later() {
     make_config c.ini mag
     mkdir one two
-    bad_plugin good one/good.so
-    bad_plugin good two/good.so
+    whole_plugin identity one/good.so
+    cp one/good.so two/good.so
     loci list --json --plugin-path "$PWD/one:$PWD/two"
     exits 0
     is 'the first memory/identity' "$(json out id=memory/identity path)" "$PWD/one/good.so"
@@ -149,7 +149,7 @@ plugins_of_other_versions_are_refused_in_words() {
     make_config c.ini mag
     bad_plugin newer_note newer.so
     refused newer.so draft.999 rebuild
-    printf '#include <loci/plugin.h>\n#undef LOCI_ABI_NOTE\n#define LOCI_ABI_NOTE "abi=1.draft.0\\n"\n#include "good.c"\n' >old.c
+    printf '#include <loci/plugin.h>\n#undef LOCI_ABI_NOTE\n#define LOCI_ABI_NOTE "abi=1.draft.0\\n"\n#include "base.h"\n' >old.c
     compile_plugin old.c old.so
     refused old.so draft.0 rebuild
     bad_plugin other_major major.so
@@ -181,7 +181,8 @@ plugins_that_promise_what_they_do_not_hold_are_refused_in_words() {
 a_broken_file_is_never_replaced_by_another_of_that_name() {
     make_config c.ini mag
     mkdir mine
-    bad_plugin newer_note mine/p.so
+    compile_plugin "$LOCI_TEST_SRC/tests/bad/newer_note/plugin.c" mine/p.so -DID='"identity"' \
+        -DNOTE='"class=memory/identity\n"'
     loci train -c c.ini --set run.dir=r --set memory.backend=identity --plugin-path "$PWD/mine"
     exits 4
     says "$PWD/mine/p.so"
@@ -196,7 +197,7 @@ a_checkpoint_cannot_name_a_folder_of_plugins() {
     exits 0
     loss=$(json out loss_nats)
     mkdir mine
-    bad_plugin good mine/p.so
+    whole_plugin identity mine/p.so
     sed -i "s|^path =.*|path = $PWD/mine|" r/checkpoints/0000000008/config.ini
     grep -q "^path = $PWD/mine" r/checkpoints/0000000008/config.ini ||
         printf '[plugins]\npath = %s\n' "$PWD/mine" >>r/checkpoints/0000000008/config.ini
@@ -209,10 +210,19 @@ a_checkpoint_cannot_name_a_folder_of_plugins() {
 
 a_named_backend_that_does_not_fit_is_refused() {
     make_config c.ini plain
-    printf '#define ID "picky"\n#define NOTE "class=memory/picky\\n"\n#define fit fit_any\n#include "good.c"\n' >picky.c
-    sed -e 's/"class=memory\/identity/"class=memory\/picky/; s/define ID "identity"/define ID "picky"/' \
-        -e 's/"float32 and float64 only"/"only on Sundays"/; s/const int real = .*$/const int real = 0;/' \
-        -e '/s->dtype.bits == 64/d' "$LOCI_TEST_SRC/tests/bad/good.c" >picky.c
+    cat >picky.c <<-END
+	#define ID "picky"
+	#define NOTE "class=memory/picky\\n"
+	#define FIT never
+	#include "base.h"
+	static loci_status never(const loci_host *h, const loci_config *c, const loci_shape *s, loci_fit *f)
+	{
+	    fit(h, c, s, f);
+	    f->score = 0;
+	    snprintf(f->reason, sizeof f->reason, "only on Sundays");
+	    return LOCI_OK;
+	}
+	END
     mkdir mine
     compile_plugin picky.c mine/picky.so
     loci train -c c.ini --set run.dir=r --set compose.backend=mag --set memory.backend=picky --plugin-path "$PWD/mine"

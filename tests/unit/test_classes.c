@@ -154,7 +154,7 @@ static void select__ranks_everyone_and_says_why(void)
     CU_ASSERT_STRING_EQUAL(list_of[1].id, "ccc");
     CU_ASSERT_STRING_EQUAL(list_of[2].id, "aaa");
     has(list_of[2].reason, "its fit failed with status -4");
-    CU_ASSERT_STRING_EQUAL(list_of[3].id, "identity");
+    CU_ASSERT_STRING_EQUAL(list_of[3].id, "momentum");
     CU_ASSERT_PTR_NULL(list_of[3].cls);
     has(list_of[3].reason, "1.draft.999");
     loci_free(list_of);
@@ -234,7 +234,7 @@ static void registry__survives_the_failure_of_any_allocation(void)
         if (status == LOCI_OK)
             status = loci_registry_builtin(r, &builtin, &err);
         if (status == LOCI_OK)
-            status = loci_registry_find(r, &c, "memory", "identity", NULL, &err);
+            status = loci_registry_find(r, &c, "memory", "momentum", NULL, &err);
         loci_memory_fail_at(0);
         loci_registry_free(r);
         CK_TRUE(status == LOCI_OK || status == LOCI_E_NOMEM, "allocation %ld: status %d: %s", n, (int)status, err.msg);

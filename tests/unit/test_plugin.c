@@ -61,9 +61,9 @@ static void loader__loads_a_good_plugin_under_the_strictest_policy(void)
     CU_ASSERT_STRING_EQUAL(loci_registry_entry(r, 0)->path, path);
     CU_ASSERT_EQUAL(strlen(loci_registry_entry(r, 0)->build_id), 40);
     CU_ASSERT_PTR_NOT_NULL(loci_registry_entry(r, 0)->plugin);
-    CK_OK(loci_registry_find(r, &c, "memory", "identity", NULL, &ck_err));
+    CK_OK(loci_registry_find(r, &c, "memory", "momentum", NULL, &ck_err));
     CU_ASSERT_PTR_EQUAL(c, loci_registry_entry(r, 0)->cls);
-    CU_ASSERT_STRING_EQUAL(c->summary, "answers a query with the query");
+    CU_ASSERT_STRING_EQUAL(c->summary, "a Hebbian memory with momentum, for tests");
     loci_registry_free(r);
     bad_close(&f);
 }
@@ -374,12 +374,12 @@ static void loader__refuses_a_note_that_names_an_absent_class(void)
 
 static void loader__refuses_a_class_without_forward(void)
 {
-    REFUSED_PLUGIN("no_forward", "memory/identity: its interface has no forward");
+    REFUSED_PLUGIN("no_forward", "memory/momentum: its interface has no forward");
 }
 
 static void loader__refuses_a_default_that_does_not_parse(void)
 {
-    REFUSED_PLUGIN("bad_default", "memory/identity: the default 'many' of key chunk is no whole number");
+    REFUSED_PLUGIN("bad_default", "memory/momentum: the default 'many' of key chunk is no whole number");
 }
 
 static void loader__refuses_another_sanitizer_before_and_after_dlopen(void)

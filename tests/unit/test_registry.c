@@ -5,14 +5,14 @@
 #include "core/plugin/note.h"
 #include "tests/bad/bad.h"
 
-/* good.so under another id of the same length: every "identity" in the file is exchanged. */
+/* good.so under another id of the same length: every "momentum" in the file is exchanged. */
 static const char *renamed(const bad_folder *f, const char *name, const char *id)
 {
     size_t n;
     unsigned char *bytes = bad_bytes("good", &n);
     const char *path;
     for (size_t i = 0; i + 8 < n; i++)
-        if (!memcmp(bytes + i, "identity", 8))
+        if (!memcmp(bytes + i, "momentum", 8))
             memcpy(bytes + i, id, 8);
     path = bad_write(f, name, bytes, n);
     free(bytes);
@@ -40,7 +40,7 @@ static void registry__finds_by_note_and_not_by_file_name(void)
     bad_write(&f, ".hidden.so", "not an object", 13);
     r = open_path(f.at, &ck_err);
     CU_ASSERT_EQUAL(loci_registry_n(r), 2);
-    CU_ASSERT_STRING_EQUAL(loci_registry_entry(r, 0)->id, "identity");
+    CU_ASSERT_STRING_EQUAL(loci_registry_entry(r, 0)->id, "momentum");
     CU_ASSERT_STRING_EQUAL(loci_registry_entry(r, 1)->id, "org.ex-1");
     CU_ASSERT_PTR_NULL(loci_registry_entry(r, 2));
     CU_ASSERT_PTR_NULL(loci_registry_entry(r, 1)->cls); /* scanning runs nothing */
@@ -68,8 +68,8 @@ static void registry__earlier_folder_wins_and_says_what_it_shadows(void)
     CU_ASSERT_PTR_NULL(loci_registry_entry(r, 0)->shadowed_by);
     CU_ASSERT_STRING_EQUAL(loci_registry_entry(r, 1)->shadowed_by, bad_path(&b, "p.so"));
     bad_listen();
-    CK_OK(loci_registry_find(r, &c, "memory", "identity", NULL, &ck_err));
-    CK_OK(loci_registry_find(r, &c, "memory", "identity", NULL, &ck_err));
+    CK_OK(loci_registry_find(r, &c, "memory", "momentum", NULL, &ck_err));
+    CK_OK(loci_registry_find(r, &c, "memory", "momentum", NULL, &ck_err));
     CU_ASSERT_PTR_EQUAL(c, loci_registry_entry(r, 0)->cls);
     CU_ASSERT_PTR_NULL(loci_registry_entry(r, 1)->cls);
     CU_ASSERT_EQUAL(bad_heard[0], '0' + LOCI_LOG_WARN);
@@ -92,7 +92,7 @@ static void registry__a_copy_of_the_same_build_is_no_warning(void)
     r = open_path(a.at, &ck_err);
     CK_OK(loci_registry_path(r, b.at, true, &ck_err));
     bad_listen();
-    CK_OK(loci_registry_find(r, &c, "memory", "identity", NULL, &ck_err));
+    CK_OK(loci_registry_find(r, &c, "memory", "momentum", NULL, &ck_err));
     CU_ASSERT_EQUAL(bad_heard[0], '0' + LOCI_LOG_INFO);
     has(bad_heard, "the same build");
     loci_registry_free(r);
@@ -110,7 +110,7 @@ static void registry__a_broken_winner_is_no_reason_to_fall_back(void)
     bad_copy(&b, "good", "p.so");
     r = open_path(a.at, &ck_err);
     CK_OK(loci_registry_path(r, b.at, true, &ck_err));
-    CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memory", "identity", "etc/mac.ini:4: memory.backend", &err),
+    CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memory", "momentum", "etc/mac.ini:4: memory.backend", &err),
                     LOCI_E_PLUGIN);
     CU_ASSERT_PTR_NULL(c);
     has(err.msg, "etc/mac.ini:4: memory.backend: ");
@@ -131,10 +131,10 @@ static void registry__refuses_a_class_that_one_folder_holds_twice(void)
     bad_copy(&f, "good", "b.so");
     renamed(&f, "c.so", "harmless");
     r = open_path(f.at, &ck_err);
-    CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memory", "identity", NULL, &err), LOCI_E_PLUGIN);
+    CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memory", "momentum", NULL, &err), LOCI_E_PLUGIN);
     has(err.msg, bad_path(&f, "a.so"));
     has(err.msg, bad_path(&f, "b.so"));
-    has(err.msg, "both hold memory/identity: remove one");
+    has(err.msg, "both hold memory/momentum: remove one");
     CU_ASSERT_PTR_NOT_NULL(loci_registry_entry(r, 1)->broken);
     CU_ASSERT_PTR_NOT_NULL(loci_registry_entry(r, 2)->broken);
     CK_OK(loci_registry_find(r, &c, "memory", "harmless", NULL, &ck_err)); /* nobody else is hurt */
@@ -171,7 +171,7 @@ static void registry__a_broken_file_hurts_only_who_asks_for_it(void)
     CU_ASSERT_EQUAL(loci_registry_n(r), 2);
     CU_ASSERT_STRING_EQUAL(loci_registry_entry(r, 0)->id, "");
     has(loci_registry_entry(r, 0)->broken, "is empty");
-    CK_OK(loci_registry_find(r, &c, "memory", "identity", NULL, &ck_err));
+    CK_OK(loci_registry_find(r, &c, "memory", "momentum", NULL, &ck_err));
     CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memory", "lost", NULL, &err), LOCI_E_PLUGIN);
     has(err.msg, "1 file there cannot be used");
     has(err.msg, bad_path(&f, "a.so"));
@@ -190,7 +190,7 @@ static void registry__a_failed_load_is_remembered(void)
     for (int i = 0; i < 2; i++) {
         loci_error err = LOCI_ERROR_INIT;
         const loci_class *c;
-        CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memory", "identity", NULL, &err), LOCI_E_PLUGIN);
+        CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memory", "momentum", NULL, &err), LOCI_E_PLUGIN);
         has(err.msg, "LOCI_MAGIC");
         has(loci_registry_entry(r, 0)->broken, "LOCI_MAGIC");
     }
@@ -208,8 +208,8 @@ static void registry__notices_a_file_rebuilt_since_the_scan(void)
     r = open_path(f.at, &ck_err);
     renamed(&f, "new", "elsewise");
     CU_ASSERT_EQUAL(rename(bad_path(&f, "new"), bad_path(&f, "a.so")), 0);
-    CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memory", "identity", NULL, &err), LOCI_E_PLUGIN);
-    has(err.msg, "no longer holds memory/identity");
+    CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memory", "momentum", NULL, &err), LOCI_E_PLUGIN);
+    has(err.msg, "no longer holds memory/momentum");
     loci_registry_free(r);
     bad_close(&f);
 }
@@ -224,15 +224,15 @@ static void registry__answers_an_unknown_id_with_the_nearest(void)
     bad_copy(&f, "good", "a.so");
     bad_copy(&f, "good", "twice.so"); /* named once all the same */
     r = open_path(f.at, &ck_err);
-    CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memory", "identiti", "x.ini:2: memory.backend", &near), LOCI_E_PLUGIN);
-    has(near.msg, "x.ini:2: memory.backend: no memory is called 'identiti'; nearest: identity;");
+    CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memory", "momentun", "x.ini:2: memory.backend", &near), LOCI_E_PLUGIN);
+    has(near.msg, "x.ini:2: memory.backend: no memory is called 'momentun'; nearest: momentum;");
     has(near.msg, "--plugin-path");
     has(near.msg, f.at);
     CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memory", "somewhere", NULL, &far), LOCI_E_PLUGIN);
-    has(far.msg, "there are: identity;");
-    CU_ASSERT_EQUAL(loci_registry_find(r, &c, "mixer", "identity", NULL, &other), LOCI_E_PLUGIN);
-    has(other.msg, "there is memory/identity");
-    CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memories", "identity", NULL, &kind), LOCI_E_PLUGIN);
+    has(far.msg, "there are: momentum;");
+    CU_ASSERT_EQUAL(loci_registry_find(r, &c, "mixer", "momentum", NULL, &other), LOCI_E_PLUGIN);
+    has(other.msg, "there is memory/momentum");
+    CU_ASSERT_EQUAL(loci_registry_find(r, &c, "memories", "momentum", NULL, &kind), LOCI_E_PLUGIN);
     has(kind.msg, "the kinds are attention, compose, device, memory, mixer");
     loci_registry_free(r);
     bad_close(&f);
@@ -267,7 +267,7 @@ static void registry__a_named_file_comes_before_every_folder(void)
     CK_OK(loci_registry_load_file(r, bad_path(&b, "q.so"), &ck_err));
     CK_OK(loci_registry_load_file(r, bad_path(&b, "q.so"), &ck_err));
     CU_ASSERT_EQUAL(loci_registry_n(r), 2);
-    CK_OK(loci_registry_find(r, &c, "memory", "identity", NULL, &ck_err));
+    CK_OK(loci_registry_find(r, &c, "memory", "momentum", NULL, &ck_err));
     CU_ASSERT_STRING_EQUAL(loci_registry_entry(r, 0)->path, bad_path(&b, "q.so"));
     CU_ASSERT_PTR_EQUAL(loci_registry_entry(r, 0)->cls, c);
     loci_registry_free(r);

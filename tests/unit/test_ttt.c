@@ -69,7 +69,8 @@ static void ttt(const head *a, const void *how)
     {[NOT_CHUNKED] = "mini-batches are part of the rule", [NOT_FORGETTING] = "it has no such gate", \
      [NOT_MOMENTUM] = "it has none", [NOT_STORING] = "a step moves towards the value, it does not arrive", \
      [NOT_REPLACING] = "a step moves towards the value, it does not arrive", \
-     [NOT_DIVERGING] = "the norm inside the loss bounds what is read"}
+     [NOT_DIVERGING] = "the norm inside the loss bounds what is read", \
+     [NOT_STEADY] = "nothing is forgotten: what is written stays, its rounding too"}
 /* States of that size keep the norm's curvature within what differences of one step can follow. */
 #define TTT .id = "org.example.ttt-linear", .formula = ttt, .square = true, .scale = {3, 3, 3, 3}, .why = WHY
 #define EVERY(n) .how = (const void *)(intptr_t)(n), .chunk = n

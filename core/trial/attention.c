@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A run of an attention backend: one call, every tensor whole.
+ */
+#include "core/trial/impl.h"
+#include <math.h>
+#include <string.h>
+
+/* Where the descriptor and the call keep a port's tensor. */
+static void place(loci_attn_desc *d, loci_attn_io *io, enum place place, loci_tensor *val, loci_tensor *grad)
+{
+    switch (place) {
+    case PLACE_Q:
+        io->q = val, io->dq = grad;
+        break;
+    case PLACE_K:
+        io->k = val, io->dk = grad;
+        break;
+    case PLACE_V:
+        io->v = val, io->dv = grad;
+        break;
+    case PLACE_Y:
+        io->o = val, io->d_o = grad;
+        break;
+    case PLACE_LSE:
+        io->lse = val, io->d_lse = grad;
+        break;
+    case PLACE_MASK:
+        d->mask = val;
+        break;
+    case PLACE_BIAS:
+        d->bias = val, io->dbias = grad;
+        break;
+    case PLACE_SLOPES:
+        d->slopes = val, io->dslopes = grad;
+        break;
+    case PLACE_TABLE:
+        d->table = val, io->dtable = grad;
+        break;
+    case PLACE_SINK:
+        d->sink = val, io->dsink = grad;
+        break;
+    case PLACE_Q_LEN:
+        d->q_len = val;
+        break;
+    case PLACE_K_LEN:
+        d->k_len = val;
+        break;
+    case PLACE_Q_POS:
+        d->q_pos = val;
+        break;
+    case PLACE_K_POS:
+        d->k_pos = val;
+        break;
+    case PLACE_Q_SEG:
+        d->q_seg = val;
+        break;
+    case PLACE_K_SEG:
+        d->k_seg = val;
+        break;
+    case PLACE_SEGMENTS:
+        d->q_seg = d->k_seg = val;
+        break;
+    case PLACE_IDS:
+        d->ids = val;
+        break;
+    case PLACE_BLOCK_TABLE:
+        d->block_table = val;
+        break;
+    default:
+        break;
+    }
+}
+
+struct attention {
+    loci_trial *t;
+    const loci_trial_how *how;
+    loci_exec x;
+    struct arena scratch, host, saved;
+    struct slab *val, *grad;
+    loci_attn_desc desc;
+    loci_attn_io io;
+};
+
+static loci_status plan(struct attention *a, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    const loci_trial_size *z = &a->t->size;
+    loci_need need = {.struct_size = sizeof need};
+    loci_shape shape;
+
+    loci_session_shape(&shape, &a->t->session, a->t->cx, z->dim, z->dtype);
+    shape.flags = a->x.flags;
+    shape.rows = z->docs;
+    shape.seq = z->seq;
+    shape.ctx = z->keys;
+    loci__stage(a->how, "plan");
+    LOCI_TRY(loci_node_need(a->t->node, &shape, LOCI_OP_MIX, &need, err));
+    LOCI_TRY(loci__arena_new(&a->scratch, need.scratch, 64, a->how->harsh, err));
+    LOCI_TRY(loci__arena_new(&a->host, need.host, 64, a->how->harsh, err));
+    LOCI_TRY(loci__arena_new(&a->saved, need.saved, 64, a->how->harsh, err));
+    a->x.scratch = a->scratch.at;
+    a->x.scratch_bytes = need.scratch;
+    a->x.host_scratch = a->host.at;
+    a->x.host_bytes = need.host;
+    if (a->how->back) {
+        a->x.saved = a->saved.at;
+        a->x.saved_bytes = need.saved;
+    }
+out:
+    return status;
+}
+
+static loci_status values(struct attention *a, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+
+    for (uint32_t i = 0; i < a->t->n; i++) {
+        const struct trial_port *p = &a->t->ports[i];
+        const bool output = p->p.role == LOCI_PORT_OUTPUT;
+        LOCI_TRY(loci__slab_new(&a->val[i], p->p.dtype, p->p.ndim, p->p.shape, a->how, err));
+        loci__slab_put(&a->val[i], output ? NULL : p->p.value, a->how->dirty ? 0.75 : (double)NAN);
+        place(&a->desc, &a->io, p->place, &a->val[i].v.t, NULL);
+    }
+out:
+    return status;
+}
+
+static loci_status gradients(struct attention *a, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+
+    for (uint32_t i = 0; i < a->t->n; i++) {
+        const struct trial_port *p = &a->t->ports[i];
+        const bool output = p->p.role == LOCI_PORT_OUTPUT;
+        if (!p->p.real)
+            continue;
+        LOCI_TRY(loci__slab_new(&a->grad[i], p->p.dtype, p->p.ndim, p->p.shape, a->how, err));
+        loci__slab_put(&a->grad[i], output ? p->p.grad : NULL, a->how->from);
+        place(&a->desc, &a->io, p->place, &a->val[i].v.t, &a->grad[i].v.t);
+    }
+out:
+    return status;
+}
+
+/* (6) of trial.h, then the numbers. */
+static loci_status fetch(struct attention *a, bool back, loci_error *err)
+{
+    const loci_node *n = a->t->node;
+
+    if (!loci__arena_intact(&a->scratch) || !loci__arena_intact(&a->host) || !loci__arena_intact(&a->saved))
+        return loci_fail(err, LOCI_E_PLUGIN, "attention/%s: writes outside the memory it planned", n->cls->id);
+    for (uint32_t i = 0; i < a->t->n; i++) {
+        const struct trial_port *p = &a->t->ports[i];
+        const bool output = p->p.role == LOCI_PORT_OUTPUT;
+        const struct slab *s = back ? &a->grad[i] : &a->val[i];
+        if (output == back || (back && !p->p.real))
+            continue;
+        if (!loci__slab_intact(s))
+            return loci_fail(err, LOCI_E_PLUGIN,
+                             "attention/%s: writes outside the rows of %s%s: use the tensor's strides", n->cls->id,
+                             back ? "d_" : "", p->p.name);
+        loci__slab_get(s, back ? p->p.grad : p->p.value, back ? a->how->from : 0, false);
+    }
+    return LOCI_OK;
+}
+
+loci_status loci__attention_run(struct loci_trial *t, const loci_trial_how *how, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    const loci_attention *iface = t->node->cls->iface;
+    struct attention a = {.t = t, .how = how, .desc = t->desc};
+    const loci_slots none = {.struct_size = sizeof none};
+
+    a.io = (loci_attn_io){.struct_size = sizeof a.io, .desc = &a.desc};
+    a.val = loci_alloc(t->n * sizeof *a.val);
+    a.grad = loci_alloc(t->n * sizeof *a.grad);
+    if (!a.val || !a.grad) {
+        status = loci_fail(err, LOCI_E_NOMEM, "out of memory for a call");
+        goto out;
+    }
+    if (how->cut && how->cut->n_calls != 1) {
+        status = loci_fail(err, LOCI_E_ARG, "an attention has no state: it runs in one call, not in %u", how->cut->n_calls);
+        goto out;
+    }
+    loci_exec_init(&a.x, t->cx, &t->session, (how->back ? LOCI_X_SAVE : 0) | (how->train ? LOCI_X_TRAIN : 0),
+                   loci_mix64(5 ^ t->node->path_hash), 3);
+    LOCI_TRY(plan(&a, err));
+    LOCI_TRY(values(&a, err));
+    loci__stage(how, "forward");
+    status = iface->forward(t->node->module, &a.x, &a.io, err);
+    if (status != LOCI_OK) {
+        loci_fail(err, status, "attention/%s failed without saying why", t->node->cls->id);
+        goto out;
+    }
+    if (how->seen)
+        how->seen(how->arg, &a.x, &none);
+    LOCI_TRY(fetch(&a, false, err));
+    if (!how->back)
+        goto out;
+    LOCI_TRY(gradients(&a, err));
+    loci__arena_spoil(&a.scratch);
+    loci__arena_spoil(&a.host);
+    loci__stage(how, "backward");
+    status = iface->backward(t->node->module, &a.x, &a.io, err);
+    if (status != LOCI_OK) {
+        loci_fail(err, status, "attention/%s failed without saying why", t->node->cls->id);
+        goto out;
+    }
+    if (how->seen)
+        how->seen(how->arg, &a.x, &none);
+    status = fetch(&a, true, err);
+out:
+    for (uint32_t i = 0; i < t->n; i++) {
+        if (a.val)
+            loci__slab_free(&a.val[i]);
+        if (a.grad)
+            loci__slab_free(&a.grad[i]);
+    }
+    loci_free(a.val);
+    loci_free(a.grad);
+    loci__arena_free(&a.scratch);
+    loci__arena_free(&a.host);
+    loci__arena_free(&a.saved);
+    return status;
+}

@@ -1,6 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * tests/bad: the ELF note was forgotten.
- */
-#define NO_NOTE
-#include "good.c"
