@@ -8,7 +8,8 @@ suite_parts = tests/unit/suite.h tests/unit/suite_same.h tests/unit/suite_use.h 
                 tests/unit/matrix.h $(rule_parts)
 
 # What the matrix memories share is compiled into each of them.
-matrix_parts = %D%/mem_matrix/matrix.c %D%/mem_matrix/matrix.h
+matrix_scan  = %D%/mem_matrix/scan.c %D%/mem_matrix/scan.h
+matrix_parts = %D%/mem_matrix/matrix.c %D%/mem_matrix/matrix.h $(matrix_scan)
 
 include %D%/attn_ref/local.mk
 include %D%/attn_cpu/local.mk

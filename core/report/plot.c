@@ -181,6 +181,8 @@ static loci_status adopt(loci_text *out, const loci_text *svg, const loci_plot *
     const char *open = svg->len ? strstr(svg->at, "<svg") : NULL, *tag_end = open ? strchr(open, '>') : NULL;
     const char *desc_end = tag_end ? strstr(tag_end, "</desc>") : NULL;
     loci_text whole = {0};
+    bool failed;
+
     if (!desc_end || !strstr(desc_end, "</svg>"))
         return loci_fail(err, LOCI_E_INTERNAL, "gnuplot returned %zu bytes that are not its svg", svg->len);
     loci_text_bytes(&whole, open, (size_t)(tag_end - open));
@@ -201,10 +203,11 @@ static loci_status adopt(loci_text *out, const loci_text *svg, const loci_plot *
         }
     }
     loci_text_add(&whole, "%s", desc_end);
-    if (!whole.failed)
+    failed = whole.failed;
+    if (!failed)
         loci_text_bytes(out, whole.at, whole.len);
     loci_text_free(&whole);
-    return whole.failed || out->failed ? loci_fail(err, LOCI_E_NOMEM, "no memory for a plot") : LOCI_OK;
+    return failed || out->failed ? loci_fail(err, LOCI_E_NOMEM, "no memory for a plot") : LOCI_OK;
 }
 
 loci_status loci_plot_svg(loci_text *out, const loci_plot *plot, loci_error *err)

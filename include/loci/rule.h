@@ -23,7 +23,7 @@
  *
  *     #define LOCI_RULE_ID "org.example.delta"
  *     #define LOCI_RULE_SUMMARY "delta rule"
- *     #define LOCI_RULE_DOC "M = M - beta (M k - v) k';  y = M q\nSchlag, Irie and Schmidhuber 2021."
+ *     #define LOCI_RULE_DOC "M = M - beta (M k - v) k';  y = M q\nSource: Schlag, Irie and Schmidhuber 2021."
  *     #define LOCI_RULE_STATES(X) X(M, 0, r->dv, r->dk)
  *     #define LOCI_RULE_GATES(X) X(beta, 0, 1, 0.5, 1)
  *     #include <loci/rule.h>

@@ -35,7 +35,7 @@ static loci_status create(const loci_host *host, const loci_config *c, const loc
 
     (void)site;
     LOCI_RETURN_IF(matrix_create(host, c, shape, out, err));
-    (*out)->error = matrix_is(c, "decay_order", "error_on_decayed") && (*out)->gate[MATRIX_ALPHA].hi > 0
+    (*out)->scan.error = matrix_is(c, "decay_order", "error_on_decayed") && (*out)->gate[MATRIX_ALPHA].hi > 0
                         ? LOCI_SCAN_ERROR_DECAYED
                         : LOCI_SCAN_ERROR_UNDECAYED; /* without forgetting the two are one, and this one is cheaper */
     (*out)->gate[MATRIX_THETA] = (struct matrix_gate){.hi = beta_max, .init = beta_max / 2};

@@ -26,7 +26,7 @@ static loci_status create(const loci_host *host, const loci_config *c, const loc
 {
     (void)site;
     LOCI_RETURN_IF(matrix_create(host, c, shape, out, err));
-    (*out)->error = LOCI_SCAN_ERROR_NONE;
+    (*out)->scan.error = LOCI_SCAN_ERROR_NONE;
     if (c->get_int(c->ctx, "momentum"))
         (*out)->gate[MATRIX_ETA] = (struct matrix_gate){.hi = 1, .init = 0.5};
     if (matrix_is(c, "step", "gate"))

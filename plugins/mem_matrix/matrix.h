@@ -7,7 +7,7 @@
  *     y_t = scale M_t q_t
  *
  * for each head, M and S [dv, dk] (loci/scan.h). The rule's own file has its keys, makes those choices in `create` and
- * holds the class; here are the keys that all have, slots, gates, the call, and the first state.
+ * holds the class; here are the keys that all have, slots and gates, and in scan.h the call and the first state.
  *
  *  (1) A gate that is not wanted is not declared; the scan is given NULL for it: alpha = eta = 0, theta = 1. Without
  * eta there is no S. (2) The slots of modes exact and sequential are the same, so that one checkpoint serves both. Mode
@@ -17,27 +17,19 @@
 #ifndef LOCI_MEM_MATRIX_H
 #define LOCI_MEM_MATRIX_H
 
-#include <loci/author.h>
-#include <loci/ops.h>
-#include <loci/scan.h>
+#include "scan.h"
 #include <string.h>
-
-enum { MATRIX_ALPHA, MATRIX_ETA, MATRIX_THETA, MATRIX_GATES };
-enum { MATRIX_M, MATRIX_S, MATRIX_C, MATRIX_STATES };
 
 struct loci_module {
     const loci_host *host;
-    const loci_scan *scan;
     const loci_ops *ops;
     int64_t H, dk, dv;
-    int32_t mode, chunk, read_order, error; /* LOCI_SCAN_* */
     int learned;
-    double scale; /* of q */
+    uint32_t M0;
+    matrix_scan scan;
     struct matrix_gate {
         double hi, init; /* hi 0: not wanted */
-        uint32_t at;
     } gate[MATRIX_GATES];
-    uint32_t state[MATRIX_STATES], M0;
 };
 
 /* "memory/delta": the rule's name in messages, which its file defines. */

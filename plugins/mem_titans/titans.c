@@ -231,6 +231,14 @@ static loci_status declare(loci_module *m, void *decl, loci_error *err)
         status = gate(m, decl, "theta", m->theta_max, m->theta_max > 0.2 ? 0.1 : m->theta_max / 2, &m->theta);
     if (status != LOCI_OK)
         return fail(err, status, "the host refused a slot or a gate");
+    m->matrix = (matrix_scan){.scan = m->scan,
+                              .mode = m->mode,
+                              .chunk = m->chunk,
+                              .read_order = m->read_order,
+                              .scale = 1,
+                              .loss_scale = m->loss_scale,
+                              .gate = {{m->forget, m->alpha}, {m->momentum, m->eta}, {1, m->theta}},
+                              .state = {{1, m->W[1]}, {m->momentum, m->S[1]}, {m->mode == LOCI_SCAN_FROZEN, m->C[1]}}};
     return LOCI_OK;
 }
 
@@ -238,19 +246,32 @@ static loci_status declare(loci_module *m, void *decl, loci_error *err)
 
 static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
 {
-    return (m->deep ? deep_plan : matrix_plan)(m, shape, op, need, err);
+    return m->deep ? deep_plan(m, shape, op, need, err) : matrix_scan_plan(&m->matrix, shape, op, need, err);
 }
 
 static loci_status forward(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_rule_io *r,
                            loci_error *err)
 {
-    return (m->deep ? deep_forward : matrix_forward)(m, x, s, r, err);
+    return m->deep ? deep_forward(m, x, s, r, err) : matrix_scan_forward(&m->matrix, x, s, r, err);
 }
 
 static loci_status backward(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_rule_io *r,
                             loci_error *err)
 {
-    return (m->deep ? deep_backward : matrix_backward)(m, x, s, r, err);
+    return m->deep ? deep_backward(m, x, s, r, err) : matrix_scan_backward(&m->matrix, x, s, r, err);
+}
+
+/* A document's memory is a copy of the learned weights, or zero; momentum and the memory of the chunk are zero. */
+static loci_status state_init(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_batch *batch,
+                              loci_error *err)
+{
+    return matrix_start(m->ops, x, s, batch, m->learned ? m->L : 0, m->W + 1, m->W0 + 1, err);
+}
+
+static loci_status state_init_back(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_batch *batch,
+                                   loci_error *err)
+{
+    return matrix_start_back(m->ops, x, s, batch, m->learned ? m->L : 0, m->W + 1, m->W0 + 1, err);
 }
 
 /* ---- the class -------------------------------------------------------------------------------------------------- */

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mem_titans: what its files share. titans.c is the class; matrix.c is the memory of one matrix, by the device's scan;
- * deep*.c the memory of several layers; start.c what a document begins with.
+ * mem_titans: what its files share. titans.c is the class; a memory of one matrix is mem_matrix's scan;
+ * deep*.c the memory of several layers.
  */
 #ifndef LOCI_MEM_TITANS_H
 #define LOCI_MEM_TITANS_H
 
-#include <loci/author.h>
-#include <loci/ops.h>
-#include <loci/scan.h>
+#include "../mem_matrix/scan.h"
 
 #define TITANS_DEPTH 16 /* layers of a memory, at most */
 
@@ -26,18 +24,12 @@ struct loci_module {
     double theta_max, loss_scale;
     uint32_t W[TITANS_DEPTH + 1], S[TITANS_DEPTH + 1], C[TITANS_DEPTH + 1], W0[TITANS_DEPTH + 1];
     uint32_t alpha, eta, theta; /* gates                        */
+    matrix_scan matrix; /* of depth 1   */
     char name[4][TITANS_DEPTH + 1][12];
 };
-
-loci_status matrix_plan(loci_module *, const loci_shape *, int32_t op, loci_need *, loci_error *);
-loci_status matrix_forward(loci_module *, const loci_exec *, const loci_slots *, const loci_rule_io *, loci_error *);
-loci_status matrix_backward(loci_module *, const loci_exec *, const loci_slots *, const loci_rule_io *, loci_error *);
 
 loci_status deep_plan(loci_module *, const loci_shape *, int32_t op, loci_need *, loci_error *);
 loci_status deep_forward(loci_module *, const loci_exec *, const loci_slots *, const loci_rule_io *, loci_error *);
 loci_status deep_backward(loci_module *, const loci_exec *, const loci_slots *, const loci_rule_io *, loci_error *);
-
-loci_status state_init(loci_module *, const loci_exec *, const loci_slots *, const loci_batch *, loci_error *);
-loci_status state_init_back(loci_module *, const loci_exec *, const loci_slots *, const loci_batch *, loci_error *);
 
 #endif
