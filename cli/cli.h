@@ -48,13 +48,8 @@ struct verb {
     error_t (*parse)(int key, char *arg, struct argp_state *state); /* for its own; ARGP_ERR_UNKNOWN otherwise */
     loci_status (*run)(const struct options *o, loci_error *err);
 };
-<<<<<<< HEAD
-extern const struct verb verb_train, verb_eval, verb_generate, verb_compare, verb_list, verb_info, verb_explain,
-    verb_inspect, verb_config, verb_new, verb_doctor, verb_version;
-=======
 extern const struct verb verb_train, verb_eval, verb_generate, verb_compare, verb_apply, verb_check, verb_list,
-    verb_info, verb_explain, verb_inspect, verb_config, verb_doctor, verb_version;
->>>>>>> w-check
+    verb_info, verb_explain, verb_inspect, verb_config, verb_new, verb_doctor, verb_version;
 
 /* Set by the first SIGINT, SIGTERM or SIGHUP (a second one ends at once), and by SIGUSR1. */
 extern volatile sig_atomic_t cli_stop, cli_save;

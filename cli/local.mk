@@ -7,11 +7,7 @@ loci_SOURCES = %D%/apply.c %D%/apply.h %D%/apply_desc.c %D%/apply_read.c %D%/app
                %D%/compare.c %D%/config.c %D%/doctor.c %D%/doctor.h %D%/doctor_machine.c \
                %D%/eval.c %D%/explain.c %D%/explain.h %D%/explain_text.c %D%/generate.c %D%/generate.h \
                %D%/generate_answer.c %D%/generate_talk.c %D%/info.c %D%/inspect.c %D%/inspect.h %D%/inspect_diff.c \
-<<<<<<< HEAD
-               %D%/inspect_file.c %D%/inspect_gates.c %D%/inspect_run.c %D%/inspect_tensor.c %D%/list.c %D%/main.c \
-               %D%/new.c %D%/new.h %D%/new_find.c %D%/new_write.c \
-=======
-               %D%/inspect_file.c %D%/inspect_gates.c %D%/inspect_run.c %D%/inspect_tensor.c %D%/list.c %D%/list.h %D%/list_deep.c %D%/main.c \
->>>>>>> w-check
+               %D%/inspect_file.c %D%/inspect_gates.c %D%/inspect_run.c %D%/inspect_tensor.c %D%/list.c %D%/list.h \
+               %D%/list_deep.c %D%/main.c %D%/new.c %D%/new.h %D%/new_find.c %D%/new_write.c \
                %D%/text.c %D%/train.c %D%/version.c
 loci_LDADD = libloci.la -lm
