@@ -158,7 +158,7 @@ static loci_status say(const struct new_plan *p, const char *folder, const char 
         printf("  make LOCI_CFLAGS=-I%s/include      (loci runs from a build tree; once it is installed: make)\n", source);
     else
         printf("  make\n");
-    printf("  make check\n  loci train -c try.ini --plugin-path \"$PWD\"\n");
+    printf("  make check\n  loci check ./%s.so\n  loci train -c try.ini --plugin-path \"$PWD\"\n", plugin);
     printf("\n%s.so without make:\n  %s\n", plugin, compile);
     return LOCI_OK;
 }

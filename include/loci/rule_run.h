@@ -830,12 +830,15 @@ static uint64_t loci_rule_sums(const loci_module *m, int64_t runs)
 
 static loci_status loci_rule_plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
 {
-    const int64_t seg = op == LOCI_OP_READ ? 0 : loci_rule_seg(shape->seq);
     const int save = (shape->flags & LOCI_X_SAVE) != 0;
-    const uint64_t lanes = loci_rule_times(loci_rule_lane(m, seg, save), m->host->workers(m->host));
-    const uint64_t scratch = lanes + (save ? loci_rule_sums(m, shape->runs) : 0);
-    const uint64_t saved = save ? loci_rule_saved(m, loci_rule_times((uint64_t)shape->rows, (uint64_t)seg)) : 0;
+    uint64_t lanes, scratch, saved;
+    int64_t seg;
 
+    LOCI_RETURN_IF(loci_countable(shape, LOCI_RULE_WHERE, err));
+    seg = op == LOCI_OP_READ ? 0 : loci_rule_seg(shape->seq);
+    lanes = loci_rule_times(loci_rule_lane(m, seg, save), m->host->workers(m->host));
+    scratch = lanes + (save ? loci_rule_sums(m, shape->runs) : 0);
+    saved = save ? loci_rule_saved(m, loci_rule_times((uint64_t)shape->rows, (uint64_t)seg)) : 0;
     if (scratch >= UINT64_MAX >> 8 || saved >= UINT64_MAX >> 8)
         return loci_refuse(err, LOCI_E_NOMEM, LOCI_RULE_WHERE,
                            "%lld rows of %lld tokens do not fit into memory: make data.seq_tok or train.batch smaller",

@@ -149,23 +149,17 @@ static void destroy(loci_module *m)
 
 /* ---- sizes ---- */
 
-/* Of a worker: a number for each key, on a cache line of its own; 2^60: no memory has it. */
+/* Of a worker: a number for each key, on a cache line of its own. */
 static uint64_t room_bytes(int64_t keys, int bits)
 {
-    if (keys >= INT64_C(1) << 50)
-        return UINT64_C(1) << 60;
     return ((uint64_t)keys * (uint64_t)bits / 8 + 63) & ~UINT64_C(63);
 }
 
 static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
 {
-    const uint64_t room = room_bytes(shape->ctx, shape->dtype.bits), workers = m->host->workers(m->host);
-
     (void)op;
-    if (room >= (UINT64_C(1) << 60) / workers)
-        return loci_refuse(err, LOCI_E_NOMEM, WHERE, "%lld keys do not fit into memory: make data.seq_tok smaller",
-                           (long long)shape->ctx);
-    need->scratch += workers * room;
+    LOCI_RETURN_IF(loci_countable(shape, WHERE, err));
+    need->scratch += m->host->workers(m->host) * room_bytes(shape->ctx, shape->dtype.bits);
     return LOCI_OK;
 }
 

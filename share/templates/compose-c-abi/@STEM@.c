@@ -182,6 +182,7 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
 
     if (op != LOCI_OP_MIX)
         return loci_refuse(err, LOCI_E_UNSUPPORTED, WHERE, "a composition knows one operation, not number %d", (int)op);
+    LOCI_RETURN_IF(loci_countable(shape, WHERE, err));
     for (int pass = 0; pass < (save ? 2 : 1); pass++) { /* a plan with SAVE serves calls without it too */
         call c;
 

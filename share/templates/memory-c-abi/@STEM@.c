@@ -123,11 +123,10 @@ static uint64_t saved_bytes(const loci_module *m, int64_t tokens)
 
 static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
 {
-    const int keeps = op != LOCI_OP_READ && shape->flags & LOCI_X_SAVE;
-    const uint64_t rows = (uint64_t)shape->rows, seq = (uint64_t)shape->seq;
-    const int fits = !rows || seq <= (UINT64_C(1) << 60) / rows;
-    const uint64_t bytes = !keeps ? 0 : fits ? saved_bytes(m, (int64_t)(rows * seq)) : UINT64_C(1) << 61;
+    uint64_t bytes;
 
+    LOCI_RETURN_IF(loci_countable(shape, WHERE, err)); /* rows times tokens is a number from here on */
+    bytes = op != LOCI_OP_READ && shape->flags & LOCI_X_SAVE ? saved_bytes(m, shape->rows * shape->seq) : 0;
     if (bytes > UINT64_C(1) << 60)
         return loci_refuse(err, LOCI_E_NOMEM, WHERE,
                            "%lld rows of %lld tokens do not fit into memory: make data.seq_tok or train.batch smaller",

@@ -165,6 +165,7 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
 
     if (op != LOCI_OP_MIX)
         return loci_refuse(err, LOCI_E_UNSUPPORTED, WHERE, "a mixer knows one operation, not number %d", (int)op);
+    LOCI_RETURN_IF(loci_countable(shape, WHERE, err));
     if (buffer_bytes(m, shape->rows, shape->seq) >= UINT64_C(1) << 59)
         return loci_refuse(err, LOCI_E_NOMEM, WHERE,
                            "%lld rows of %lld tokens do not fit into memory: make data.seq_tok or train.batch smaller",
