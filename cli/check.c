@@ -125,16 +125,36 @@ static bool failed(const loci_check_result *r)
     return r->status != LOCI_CHECK_PASS && r->status != LOCI_CHECK_SKIP;
 }
 
+/* A word as a shell reads it. */
+static void print_word(const char *option, const char *word)
+{
+    const bool plain = *word && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=,+-") ==
+                                    strlen(word);
+
+    printf(" %s%s", option, plain ? "" : "'");
+    for (const char *p = word; *p; p++)
+        if (*p == '\'')
+            fputs("'\\''", stdout);
+        else
+            putchar(*p);
+    if (!plain)
+        putchar('\'');
+}
+
 /* (3) */
 static void print_command(const struct told *t, const loci_check_result *r)
 {
-    printf("         repeat: loci check %s --only %s --seed %llu", t->word, r->test->id, (unsigned long long)r->seed);
+    printf("         repeat: loci check");
+    print_word("", t->word);
+    printf(" --only %s --seed %llu", r->test->id, (unsigned long long)r->seed);
     for (size_t i = 0; i < t->o->n_configs; i++)
-        printf(" -c %s", t->o->configs[i]);
+        print_word("-c ", t->o->configs[i]);
     for (size_t i = 0; i < t->o->n_sets; i++)
-        printf(" --set '%s'", t->o->sets[i]);
+        print_word("--set ", t->o->sets[i]);
     if (t->o->plugin_path)
-        printf(" --plugin-path %s", t->o->plugin_path);
+        print_word("--plugin-path ", t->o->plugin_path);
+    if (t->o->threads)
+        print_word("--threads ", t->o->threads);
     putchar('\n');
 }
 
@@ -197,6 +217,14 @@ out:
 
 /* ---- several words ----------------------------------------------------------------------------------------------- */
 
+/* Address space of a test: what a plugin may use, and what the allocator reserves for each thread. */
+static uint64_t room(const struct options *o)
+{
+    const long threads = o->threads ? strtol(o->threads, NULL, 10) : 0;
+
+    return (UINT64_C(4) << 30) + (threads > 0 && threads <= 1024 ? (uint64_t)threads << 28 : 0);
+}
+
 static loci_status check_one(const struct options *o, loci_conf *conf, const char *word, loci_error *err)
 {
     struct told told = {.o = o, .word = word, .tests = json_array(), .of = "?"};
@@ -207,7 +235,7 @@ static loci_status check_one(const struct options *o, loci_conf *conf, const cha
                                 .level = want.level,
                                 .only = want.only,
                                 .seed = want.seed,
-                                .limits = {want.limit, UINT64_C(4) << 30, &cli_stop},
+                                .limits = {want.limit, room(o), &cli_stop},
                                 .begins = begins,
                                 .ends = ends,
                                 .arg = &told};

@@ -109,22 +109,37 @@ static loci_status check_part(loci_subject *s, const loci_left *first, const str
 
 /* ---- documents and heads ----------------------------------------------------------------------------------------- */
 
-loci_status loci_check_apart_rows(loci_check *c, loci_error *err)
+static loci_status rows_apart(loci_subject *s, const loci_cutting *cut, const char *how, loci_error *err)
 {
     loci_left first = {0};
-    loci_subject s = {0};
     loci_status status;
-    char words[64];
+    char words[96];
 
-    LOCI_TRY(loci_subject_open(&s, c, &(loci_scene){.docs = 3}, err));
-    LOCI_TRY(loci_subject_run(&s, NULL, err, "plainly"));
-    LOCI_TRY(loci_left_keep(&first, &s, err));
-    for (int64_t d = 0; d < 3; d++) {
-        snprintf(words, sizeof words, "with the inputs of row %d", (int)d);
-        LOCI_TRY(check_part(&s, &first, &(struct part){d, -1, -1}, NULL, words, err));
+    LOCI_TRY(loci_subject_run(s, &(loci_trial_how){.cut = cut}, err, "%splainly", how));
+    LOCI_TRY(loci_left_keep(&first, s, err));
+    for (int64_t d = 0; d < s->size.docs; d++) {
+        snprintf(words, sizeof words, "%swith the inputs of row %d", how, (int)d);
+        LOCI_TRY(check_part(s, &first, &(struct part){d, -1, -1}, cut, words, err));
     }
 out:
     loci_left_free(&first);
+    return status;
+}
+
+loci_status loci_check_apart_rows(loci_check *c, loci_error *err)
+{
+    loci_subject s = {0};
+    loci_cutting cut = {0};
+    loci_status status;
+
+    LOCI_TRY(loci_subject_open(&s, c, &(loci_scene){.docs = 3, .seq = loci_is_kind(c, "attention") ? 9 : 0}, err));
+    LOCI_TRY(rows_apart(&s, NULL, "", err));
+    if (!loci_is_kind(c, "attention") && (s.caps & LOCI_CAP_STREAMING)) {
+        LOCI_TRY(loci_cut_pieces(&cut, s.t, (const int32_t[]){3, 1, 7}, 3, err));
+        LOCI_TRY(rows_apart(&s, &cut, "in pieces 3,1,7, ", err));
+    }
+out:
+    loci_cut_free(&cut);
     loci_subject_close(&s);
     return status;
 }

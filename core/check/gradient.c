@@ -244,6 +244,22 @@ out:
     return status;
 }
 
+static bool is_fed(const loci_port *p)
+{
+    return p->role == LOCI_PORT_INPUT || p->role == LOCI_PORT_GATE;
+}
+
+loci_status loci_gradients_check(loci_subject *s, const char *where, loci_error *err)
+{
+    loci_port *lse = loci_trial_find(s->t, "lse");
+    uint32_t n = 0;
+    double worst = 0;
+
+    if (lse)
+        memset(lse->grad, 0, lse->elements * sizeof *lse->grad);
+    return check_ports(s, is_fed, 0, OF_OUTPUTS, where, &n, &worst, err);
+}
+
 loci_status loci_check_grad_inputs(loci_check *c, loci_error *err)
 {
     return check(c, is_input, 0, OF_OUTPUTS, "", "it has no inputs", err);

@@ -10,18 +10,16 @@
  *     hard.manners   the process around a call
  *     hard.alloc     a planned call takes no memory
  *     hard.leaks     nor does it lose any
- *     hard.long      a thousand tokens in float32 and in float64
  *
  *  (1) The bits must be those of the plain call where only the surroundings of memory differ, and for any number of
  *      threads. Addresses and strides may choose another loop, which may add in another order: a limit holds there.
- *  (2) Whatever promises gradients is called with its backward.
+ *  (2) Whatever promises gradients is called with its backward too, in float64 and in float32.
  */
 #include "core/check/open.h"
 #include "core/check/subject.h"
 #include "core/check/watch.h"
 #include "core/model/node_impl.h"
 
-#include <malloc.h>
 #include <math.h>
 #include <string.h>
 
@@ -30,43 +28,75 @@ static bool back(const loci_subject *s)
     return (s->caps & LOCI_CAP_BACKWARD) != 0;
 }
 
-/* Run as `how` says and hold it against the plain call. */
-static loci_status against_plain(loci_check *c, const loci_scene *scene, loci_trial_how how, double limit,
-                                 const char *words, loci_error *err)
-{
-    loci_subject s = {0};
-    loci_left plain = {0};
-    loci_status status;
+static const loci_dtype dtypes[] = {{LOCI_FLOAT, 64, 1}, {LOCI_FLOAT, 32, 1}};
 
-    LOCI_TRY(loci_subject_open(&s, c, scene, err));
-    how.back = back(&s);
-    if (how.misalign)
-        how.misalign = s.size.dtype.bits / 8;
-    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_STEP, .back = how.back}, err, "plainly"));
-    LOCI_TRY(loci_left_keep(&plain, &s, err));
-    how.op = LOCI_OP_STEP;
-    LOCI_TRY(loci_subject_run(&s, &how, err, "%s", words));
-    LOCI_TRY(loci_left_same(&plain, &s, how.back, limit < 0 ? s.limit : limit, "plainly", err));
+/* Run as `other` says and hold it against the plain call: whole, packed and in pieces, forwards alone and with a backward. */
+static loci_status held_against(loci_subject *s, const loci_trial_how *other, double limit, const char *words,
+                                loci_error *err)
+{
+    static const char *const ways[] = {"", "packed, ", "in pieces 3,1,7, "};
+    const bool stream = s->caps & LOCI_CAP_STREAMING, attention = loci_is_kind(s->c, "attention");
+    loci_left plain = {0};
+    loci_cutting cut = {0};
+    loci_status status = LOCI_OK;
+
+    for (int way = 0; way < (attention ? 1 : stream ? 3 : 2); way++) {
+        loci_trial_how how = {.op = LOCI_OP_STEP}, now = *other;
+        if (way)
+            LOCI_TRY(way == 1 ? loci_cut_packed(&cut, s->t, err)
+                              : loci_cut_pieces(&cut, s->t, (const int32_t[]){3, 1, 7}, 3, err));
+        how.cut = now.cut = way ? &cut : NULL;
+        now.op = LOCI_OP_STEP;
+        for (int with = 0; with < 1 + back(s); with++) {
+            how.back = now.back = with;
+            LOCI_TRY(loci_subject_run(s, &how, err, "%splainly", ways[way]));
+            LOCI_TRY(loci_left_keep(&plain, s, err));
+            LOCI_TRY(loci_subject_run(s, &now, err, "%s%s, %s", ways[way], words, loci_dtype_name(s->size.dtype)));
+            LOCI_TRY(loci_left_same(&plain, s, with, limit, "plainly", err));
+            loci_left_free(&plain);
+        }
+        loci_cut_free(&cut);
+    }
 out:
+    loci_cut_free(&cut);
     loci_left_free(&plain);
+    return status;
+}
+
+/* limit 0: the same bits; below it: rounding. */
+static loci_status against_plain(loci_check *c, const loci_trial_how *how, double limit, bool ragged, const char *words,
+                                 loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    loci_subject s = {0};
+
+    for (size_t i = 0; i < 2; i++) {
+        loci_trial_how now = *how;
+        const loci_scene scene = {.docs = 3, .ragged = ragged, .capacity = 96, .dtype = dtypes[i]};
+        LOCI_TRY(loci_subject_open(&s, c, &scene, err));
+        now.misalign = how->misalign ? dtypes[i].bits / 8u : 0;
+        if (s.t)
+            LOCI_TRY(held_against(&s, &now, limit < 0 ? s.limit : limit, words, err));
+        loci_subject_close(&s);
+    }
+out:
     loci_subject_close(&s);
     return status;
 }
 
 loci_status loci_check_hard_guards(loci_check *c, loci_error *err)
 {
-    return against_plain(c, &(loci_scene){.ragged = true}, (loci_trial_how){.harsh = true}, 0,
-                         "with guard pages and NaN everywhere", err);
+    return against_plain(c, &(loci_trial_how){.harsh = true}, 0, true, "with guard pages and NaN everywhere", err);
 }
 
 loci_status loci_check_hard_address(loci_check *c, loci_error *err)
 {
-    return against_plain(c, &(loci_scene){0}, (loci_trial_how){.misalign = 1}, -1, "at odd addresses", err);
+    return against_plain(c, &(loci_trial_how){.misalign = 1}, -1, false, "at odd addresses", err);
 }
 
 loci_status loci_check_hard_strides(loci_check *c, loci_error *err)
 {
-    return against_plain(c, &(loci_scene){0}, (loci_trial_how){.padded = true}, -1, "with gaps between rows", err);
+    return against_plain(c, &(loci_trial_how){.padded = true}, -1, false, "with gaps between rows", err);
 }
 
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
@@ -85,29 +115,41 @@ out:
 }
 
 /* (1): rows enough that every thread has some. */
+static loci_status in_threads(loci_left *first, loci_check *c, int threads, loci_dtype dtype, loci_error *err)
+{
+    loci_context *cx = NULL;
+    loci_subject s = {0};
+    loci_status status;
+
+    LOCI_TRY(with_threads(&cx, c, threads, err));
+    LOCI_TRY(loci_subject_open(&s, c,
+                               &(loci_scene){.docs = 5, .seq = 37, .heads = 3, .ragged = true, .own_chunk = true, .cx = cx,
+                                             .dtype = dtype},
+                               err));
+    if (!s.t)
+        goto out;
+    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_STEP, .back = back(&s)}, err, "with %d thread%s, %s",
+                              threads, threads > 1 ? "s" : "", loci_dtype_name(dtype)));
+    LOCI_TRY(threads == 1 ? loci_left_keep(first, &s, err)
+                          : loci_left_same(first, &s, back(&s), 0, "with 1 thread", err));
+out:
+    loci_subject_close(&s);
+    loci_context_free(cx);
+    return status;
+}
+
 loci_status loci_check_hard_threads(loci_check *c, loci_error *err)
 {
     static const int counts[] = {1, 2, 4, 7};
     loci_left first = {0};
     loci_status status = LOCI_OK;
 
-    for (size_t i = 0; i < sizeof counts / sizeof *counts && status == LOCI_OK; i++) {
-        loci_context *cx = NULL;
-        loci_subject s = {0};
-        status = with_threads(&cx, c, counts[i], err);
-        if (status == LOCI_OK)
-            status = loci_subject_open(
-                &s, c, &(loci_scene){.docs = 5, .seq = 37, .heads = 3, .ragged = true, .own_chunk = true, .cx = cx}, err);
-        if (status == LOCI_OK)
-            status = loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_STEP, .back = back(&s)}, err,
-                                      "with %d thread%s", counts[i], counts[i] > 1 ? "s" : "");
-        if (status == LOCI_OK && i == 0)
-            status = loci_left_keep(&first, &s, err);
-        else if (status == LOCI_OK)
-            status = loci_left_same(&first, &s, back(&s), 0, "with 1 thread", err);
-        loci_subject_close(&s);
-        loci_context_free(cx);
+    for (size_t d = 0; d < 2; d++) {
+        for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+            LOCI_TRY(in_threads(&first, c, counts[i], dtypes[d], err));
+        loci_left_free(&first);
     }
+out:
     loci_left_free(&first);
     return status;
 }
@@ -253,7 +295,7 @@ loci_status loci_check_hard_leaks(loci_check *c, loci_error *err)
     for (int i = 0; i < 3; i++) {
         for (int k = 0; k < ROUNDS; k++)
             LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_STEP, .back = back(&s)}, err, "again"));
-        held[i] = mallinfo2().uordblks + mallinfo2().hblkhd;
+        held[i] = loci_heap_bytes();
     }
     for (int i = 1; i < 3; i++) {
         const uint64_t grown = held[i] > held[i - 1] ? (held[i] - held[i - 1]) / ROUNDS : 0;
@@ -263,39 +305,6 @@ loci_status loci_check_hard_leaks(loci_check *c, loci_error *err)
         status = loci_fail(err, LOCI_E_PLUGIN, "each call leaves about %llu bytes of the heap behind",
                            (unsigned long long)each);
 out:
-    loci_subject_close(&s);
-    return status;
-}
-
-/* ---- long runs --------------------------------------------------------------------------------------------------- */
-
-loci_status loci_check_hard_long(loci_check *c, loci_error *err)
-{
-    const double limit = 1e-3;
-    loci_subject s = {0};
-    loci_left exact = {0};
-    loci_scene scene = {.docs = 1, .seq = 1000, .heads = 1, .own_chunk = true, .dtype = loci_f64};
-    loci_status status;
-
-    if (!strcmp(c->kind, "attention"))
-        scene.keys = 1000;
-    LOCI_TRY(loci_subject_open(&s, c, &scene, err));
-    if (!s.t)
-        return loci_check_skip(c, "it has no float64 to be held against");
-    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_STEP}, err, "1000 tokens"));
-    LOCI_TRY(all_finite(&s, err));
-    LOCI_TRY(loci_left_keep(&exact, &s, err));
-    loci_subject_close(&s);
-    scene.dtype = loci_f32;
-    LOCI_TRY(loci_subject_open(&s, c, &scene, err));
-    if (!s.t) {
-        status = loci_check_skip(c, "it has no float32");
-        goto out;
-    }
-    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_STEP}, err, "1000 tokens"));
-    LOCI_TRY(loci_left_same(&exact, &s, false, limit, "in float64", err));
-out:
-    loci_left_free(&exact);
     loci_subject_close(&s);
     return status;
 }

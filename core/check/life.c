@@ -8,7 +8,6 @@
 #include "core/check/words.h"
 #include "core/model/node_impl.h"
 
-#include <malloc.h>
 #include <string.h>
 
 loci_status loci_life_open(loci_life *life, loci_check *c, loci_error *err)
@@ -156,11 +155,6 @@ out:
     return status;
 }
 
-static uint64_t heap_bytes(void)
-{
-    return mallinfo2().uordblks + mallinfo2().hblkhd;
-}
-
 /* Through the ledger by count; past it, by what the heap holds after many rounds. What grows once and stays (a cache of
  * the allocator, a buffer of stdio) grows in one third of the rounds and not in the next. */
 loci_status loci_check_life_balance(loci_check *c, loci_error *err)
@@ -178,7 +172,7 @@ loci_status loci_check_life_balance(loci_check *c, loci_error *err)
         loci_ledger_clear(life.ledger);
         LOCI_TRY(loci_ledger_balanced(life.ledger, "after create and destroy", err));
         if ((i + 1) % THIRD == 0)
-            held[(i + 1) / THIRD] = heap_bytes();
+            held[(i + 1) / THIRD] = loci_heap_bytes();
     }
     for (int i = 2; i <= 3; i++) {
         const uint64_t grown = held[i] > held[i - 1] ? (held[i] - held[i - 1]) / THIRD : 0;

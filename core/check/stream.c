@@ -3,6 +3,7 @@
  * core/check: what a component remembers is in its states, and nowhere else.
  *
  *     state.hidden   the same call again, with others in between, gives the same bits
+ *     hard.repeats   so does the same call ten times over
  *     state.resume   a new instance goes on from copied states with the same bits, in the middle of a chunk
  *     state.inplace  so does a call whose state_out is its state_in
  *     state.dirty    outputs and states are written, whatever they held before
@@ -34,6 +35,33 @@ loci_status loci_check_state_hidden(loci_check *c, loci_error *err)
     LOCI_TRY(loci_left_same(&first, &s, back, 0, "the first time", err));
 out:
     loci_cut_free(&cut);
+    loci_left_free(&first);
+    loci_subject_close(&s);
+    return status;
+}
+
+/* Ten times the same. */
+loci_status loci_check_hard_repeats(loci_check *c, loci_error *err)
+{
+    static const loci_dtype dtypes[] = {{LOCI_FLOAT, 64, 1}, {LOCI_FLOAT, 32, 1}};
+    loci_left first = {0};
+    bool back;
+    loci_subject s = {0};
+    loci_status status = LOCI_OK;
+
+    for (size_t i = 0; i < 2; i++) {
+        LOCI_TRY(loci_subject_open(&s, c, &(loci_scene){.docs = 3, .seq = 40, .keys = 40, .dtype = dtypes[i]}, err));
+        back = s.caps & LOCI_CAP_BACKWARD;
+        for (int n = 0; s.t && n < 10; n++) {
+            LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.back = back}, err, "in repetition %d, %s", n,
+                                      loci_dtype_name(dtypes[i])));
+            LOCI_TRY(n ? loci_left_same(&first, &s, back, 0, "the first time", err)
+                       : loci_left_keep(&first, &s, err));
+        }
+        loci_left_free(&first);
+        loci_subject_close(&s);
+    }
+out:
     loci_left_free(&first);
     loci_subject_close(&s);
     return status;

@@ -187,15 +187,29 @@ out:
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
+/* A trial has one `arg` for all it tells; here each has its own. */
+struct told {
+    loci_subject *s;
+    const loci_trial_how *how;
+};
+
 static void stage(void *arg, const char *function)
 {
-    const loci_subject *s = arg;
+    const loci_subject *s = ((const struct told *)arg)->s;
 
     loci_stage("%s %s, %s", function, s->what, loci_dtype_name(s->size.dtype));
 }
 
+static void seen(void *arg, const loci_exec *x, const loci_slots *slots)
+{
+    const struct told *told = arg;
+
+    told->how->seen(told->how->arg, x, slots);
+}
+
 loci_status loci_subject_run(loci_subject *s, const loci_trial_how *how, loci_error *err, const char *words, ...)
 {
+    struct told told = {s, how};
     loci_trial_how now = how ? *how : (loci_trial_how){0};
     loci_error said = LOCI_ERROR_INIT;
     loci_status status;
@@ -205,9 +219,8 @@ loci_status loci_subject_run(loci_subject *s, const loci_trial_how *how, loci_er
     (void)vsnprintf(s->what, sizeof s->what, words, args);
     va_end(args);
     now.stage = stage;
-    now.arg = how && how->seen ? how->arg : s;
-    if (how && how->seen)
-        now.stage = NULL;
+    now.seen = how && how->seen ? seen : NULL;
+    now.arg = &told;
     status = loci_trial_run(s->t, &now, &said);
     if (status != LOCI_OK)
         return loci_fail(err, LOCI_E_PLUGIN, "%s: %s", s->what, said.msg[0] ? said.msg : "failed without a message");

@@ -70,6 +70,8 @@ bool loci_port_ends(const loci_subject *s, const loci_port *p);
 bool loci_port_slopes(const loci_port *p);
 /* Elements of one token of a port with tokens; 0: it has none. */
 uint64_t loci_port_token(const loci_subject *s, const loci_port *p);
+/* Gradients of inputs and gates against differences (gradient.c); `where` goes before the message. */
+loci_status loci_gradients_check(loci_subject *s, const char *where, loci_error *err);
 bool loci_is_kind(const loci_check *c, const char *kind);
 
 #endif

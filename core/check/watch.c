@@ -10,12 +10,23 @@
 #include "core/tensor/file.h"
 
 #include <dirent.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 extern char **environ;
+
+/* A sanitizer brings its own malloc, which mallinfo2 knows nothing of. */
+extern size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+uint64_t loci_heap_bytes(void)
+{
+    if (__sanitizer_get_current_allocated_bytes)
+        return __sanitizer_get_current_allocated_bytes();
+    return mallinfo2().uordblks + mallinfo2().hblkhd;
+}
 
 static uint64_t hash_environment(void)
 {

@@ -22,4 +22,7 @@ loci_status loci_watch_begin(loci_watched *w, loci_error *err);
 /* Fails with what changed since: "<what> changed the umask, opened descriptor 5 (/tmp/x)". */
 loci_status loci_watch_end(loci_watched *w, const char *what, loci_error *err);
 
+/* Bytes of the heap in use, by malloc's count or a sanitizer's. */
+uint64_t loci_heap_bytes(void);
+
 #endif

@@ -199,6 +199,9 @@ loci_status loci__attention_run(struct loci_trial *t, const loci_trial_how *how,
     if (!how->back)
         goto out;
     LOCI_TRY(gradients(&a, err));
+    for (uint32_t i = 0; i < t->n; i++)
+        if (t->ports[i].place == PLACE_Y ? how->o != NULL : t->ports[i].place == PLACE_LSE && how->lse)
+            loci__slab_put(&a.val[i], t->ports[i].place == PLACE_Y ? how->o : how->lse, 0);
     loci__arena_spoil(&a.scratch);
     loci__arena_spoil(&a.host);
     loci__stage(how, "backward");

@@ -137,6 +137,7 @@ typedef struct loci_trial_how {
     bool padded;         /* strides larger than the shape says, for kinds that see strides */
     uint32_t misalign;   /* bytes added to the address of every input and output; a multiple of the element */
     double from;         /* (5) */
+    const double *o, *lse; /* attention: what a backward reads instead of what the forward gave */
     /* Told after every call of a run with what it was given; may be NULL. */
     void (*seen)(void *arg, const loci_exec *x, const loci_slots *slots);
     void *arg;

@@ -84,7 +84,7 @@ static loci_status declare(loci_module *m, void *decl, loci_error *err)
 
 static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
 {
-    (void)err;
+    LOCI_RETURN_IF(loci_countable(shape, "memory/org.example.oja_bare", err));
     if (op != LOCI_OP_READ && shape->flags & LOCI_X_SAVE)
         need->saved += (uint64_t)(shape->rows * shape->seq * m->heads * m->dv * m->dk) * (uint64_t)m->bits / 8;
     return LOCI_OK;

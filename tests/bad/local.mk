@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # tests/bad: plugins that are wrong in one way each, as tests/bad/NAME.so of the build tree: of tests/bad/NAME/plugin.c,
-# which spoils base.h, or of good.so (truncated, other_machine). tests/bad/NAME/expect says which test of `loci check`
+# which spoils base.h (a memory) or device.h, or of good.so (truncated, other_machine). tests/bad/NAME/expect says which test of `loci check`
 # must catch it:
 #
 #     test ID      that one, or `pass`: nothing is wrong
@@ -13,7 +13,7 @@
 # care (-z defs, one exported symbol) is what some of them must lack.
 bad_names = good two_majors \
     absent_class bad_default build_path claims_tsan clears_too_much crash_at_load crash_in_create crashes_on_choice \
-    declares_by_turns default_outside exact_sizes exits_in_create fit_allocates fit_counts fit_takes_anything \
+    declares_by_turns device_loses_bytes device_skips_items default_outside exact_sizes exits_in_create fit_allocates fit_counts fit_takes_anything \
     fit_without_reason flushes_denormals flushes_in_create frees_twice hang_at_load hang_in_create \
     ignores_failed_alloc leaks_heap leaks_host_memory leaks_when_refused misnames_slot missing_library needs_services \
     needs_tsan newer_major newer_note newer_struct no_entry no_forward no_note one_for_all opens_descriptor \
@@ -28,7 +28,7 @@ bad_plugins = $(bad_compiled) $(bad_cut_names:%=tests/bad/%.so)
 BAD_LINK = $(CC) $(PLUGIN_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fvisibility=hidden -fPIC -shared \
            $(AM_LDFLAGS) $(LDFLAGS) -Wl,-z,undefs -Wl,--build-id $(BAD_MORE)
 
-$(bad_compiled): tests/bad/%.so: tests/bad/%/plugin.c tests/bad/base.h include/loci/plugin.h include/loci/author.h
+$(bad_compiled): tests/bad/%.so: tests/bad/%/plugin.c tests/bad/base.h tests/bad/device.h include/loci/plugin.h include/loci/author.h
 	@$(MKDIR_P) $(@D)
 	$(AM_V_CCLD)$(BAD_LINK) -o $@ $< $(BAD_LIBS)
 
@@ -54,4 +54,4 @@ tests/bad/other_machine.so: tests/bad/good.so
 
 CLEANFILES += $(bad_plugins) tests/bad/missing_library/gone/libloci_absent.so
 EXTRA_DIST += $(bad_plugins:.so=/expect) $(bad_compiled:.so=/plugin.c) tests/bad/missing_library/absent.c \
-              tests/bad/base.h tests/bad/bad.h
+              tests/bad/base.h tests/bad/device.h tests/bad/bad.h

@@ -44,6 +44,10 @@ a_failure_says_what_and_how_to_repeat_it() {
     loci $command
     exits 4
     prints 'fail    plan.grows' '0 passed, 1 failed'
+    mkdir "it's here"
+    cp "$(bad_so plan_shrinks)" "it's here/a b.so"
+    loci check "it's here/a b.so" --only plan.grows --set run.seed=3
+    prints "repeat: loci check 'it'\\''s here/a b.so' --only plan.grows --seed 1 --set run.seed=3"
 }
 
 a_crash_is_a_failed_test_that_names_signal_and_call() {

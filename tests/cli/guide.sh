@@ -102,6 +102,10 @@ says write-a-plugin 'grad.inputs'
 says write-a-plugin 'source    Ba, Hinton'
 says write-a-plugin 'the same bits'
 says write-a-plugin 'safe: memory/org.example.safe'
+says check-a-plugin 'exit code 4: noticed'
+says check-a-plugin 'fail    grad.inputs'
+says check-a-plugin 'it is not causal with this config'
+says check-a-plugin 'hard.threads'
 
 echo "$blocks blocks, $failed failures"
 [ "$failed" -eq 0 ] && [ "$blocks" -gt 0 ]

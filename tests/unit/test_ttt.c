@@ -100,6 +100,7 @@ static void keys_and_values_of_two_widths_are_refused(void)
 
     CU_ASSERT(rule_open(&r, "org.example.ttt-linear", 32, 2, 8, 4, 1, NULL) == LOCI_E_UNSUPPORTED);
     CU_ASSERT(strstr(ck_err.msg, "memory.dv = memory.dk") != NULL);
+    rule_close(&r);
 }
 
 #define TESTS(X) \
