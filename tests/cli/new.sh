@@ -85,6 +85,8 @@ whole() { # KIND LANG FORM
     prints "$1/$id" promises
     try make check
     grep -qE 'passed|skipped: CUnit' said || bad 'make check says neither what passed nor what it skipped'
+    try make check CC=false # a compiler that finds no header
+    has_all said 'skipped: CUnit is not installed'
     trains $1
     conforms $1
 }
