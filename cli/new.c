@@ -17,7 +17,8 @@ enum { KEY_LANG = 2000, KEY_FORM, KEY_DIR, KEY_TEMPLATES };
 static const struct argp_option options[] = {
     {"lang", KEY_LANG, "LANG", 0, "The language: c, c++ or rust (c)", 1},
     {"form", KEY_FORM, "FORM", 0,
-     "rule: a few functions for one token on loci/rule.h; abi: the whole contract in the open (rule where there is one)",
+     "rule: a few functions for one token on loci/rule.h; abi: the whole contract in the open (rule where there is "
+     "one)",
      1},
     {"dir", KEY_DIR, "FOLDER", 0, "The folder to write (the last word of NAME); it must not be there yet", 1},
     {"templates", KEY_TEMPLATES, "FOLDER", 0, "Take templates from here, not from those of loci", 1},
@@ -44,7 +45,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-/* ---- names -------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *kind, *prefix;
@@ -78,8 +79,8 @@ static loci_status check_name(const char *id, loci_error *err)
                          id, LOCI_MAX_ID - 1);
     if (word == id)
         return loci_fail(err, LOCI_E_ARG,
-                         "`%s` is a name of loci's own: begin with a domain of yours, reversed, as in org.example.%s", id,
-                         id);
+                         "`%s` is a name of loci's own: begin with a domain of yours, reversed, as in org.example.%s",
+                         id, id);
     if (*word < 'a' || *word > 'z')
         return loci_fail(err, LOCI_E_ARG, "`%s`: its last word names files and must begin with a letter, as in %.*sm%s",
                          id, (int)(word - id), id, word);
@@ -113,7 +114,7 @@ out:
     return status;
 }
 
-/* ---- what is said ------------------------------------------------------------------------------------------------- */
+/* ---- what is said ------------------------------------------------------------------------------------------------ */
 
 static int by_name(const void *a, const void *b)
 {
@@ -155,7 +156,8 @@ static loci_status say(const struct new_plan *p, const char *folder, const char 
     }
     printf("\nREADME.md says what to change where. To build and see it:\n  cd %s\n", folder);
     if (source)
-        printf("  make LOCI_CFLAGS=-I%s/include      (loci runs from a build tree; once it is installed: make)\n", source);
+        printf("  make LOCI_CFLAGS=-I%s/include      (loci runs from a build tree; once it is installed: make)\n",
+               source);
     else
         printf("  make\n");
     printf("  make check\n  loci check ./%s.so\n  loci train -c try.ini --plugin-path \"$PWD\"\n", plugin);
@@ -163,7 +165,7 @@ static loci_status say(const struct new_plan *p, const char *folder, const char 
     return LOCI_OK;
 }
 
-/* ---- the verb ----------------------------------------------------------------------------------------------------- */
+/* ---- the verb ---------------------------------------------------------------------------------------------------- */
 
 static loci_status run(const struct options *o, loci_error *err)
 {
@@ -177,7 +179,8 @@ static loci_status run(const struct options *o, loci_error *err)
     kind = o->words[0];
     id = o->words[1];
     if (!prefix_of(kind))
-        return loci_fail(err, LOCI_E_ARG, "there is no kind `%.80s` to write: attention, mixer, memory or compose", kind);
+        return loci_fail(err, LOCI_E_ARG, "there is no kind `%.80s` to write: attention, mixer, memory or compose",
+                         kind);
     LOCI_TRY(check_name(id, err));
     LOCI_TRY(name_words(&p, kind, id, err));
     LOCI_TRY(new_find(&at, &source, templates, err));
@@ -203,10 +206,14 @@ out:
 }
 
 const struct verb verb_new = {
-    "new", "KIND NAME", "begin a plugin of your own: a folder that builds and is right",
+    "new",
+    "KIND NAME",
+    "begin a plugin of your own: a folder that builds and is right",
     "Write a folder with a small component of a kind (attention, mixer, memory, compose), its backward, a test of its "
     "mathematics, and three ways to build it. NAME is its id: the domain of its author, reversed, and a word.\v"
     "  loci new memory org.example.mine\n"
     "  loci new memory org.example.mine --lang rust --dir /tmp/mine\n"
     "  loci new mixer org.example.blend",
-    options, parse, run};
+    options,
+    parse,
+    run};

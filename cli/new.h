@@ -10,10 +10,10 @@
  *       any  c  memory ...                 layers
  *
  *  (1) A file of a later layer replaces that of an earlier one, words likewise.
- *  (2) A word is capitals between two @. It is replaced in names and texts, and in what other words stand for. What is no
- *      word that is known stays as it is.
- *  (3) The folder is written beside its place under a name that begins with a dot and then renamed: it is there whole, or
- *      not at all. A place that is taken is refused.
+ *  (2) A word is capitals between two @. It is replaced in names and texts, and in what other words stand for. What is
+ *      no word that is known stays as it is.
+ *  (3) The folder is written beside its place under a name that begins with a dot and then renamed: it is there whole,
+ *      or not at all. A place that is taken is refused.
  */
 #ifndef LOCI_CLI_NEW_H
 #define LOCI_CLI_NEW_H

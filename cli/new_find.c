@@ -146,8 +146,8 @@ loci_status new_choose(char **out, const char *templates, const char *kind, cons
     }
     known = listing(templates, kind);
     if (known)
-        status = loci_fail(err, LOCI_E_ARG, "there is no %s in the language %s%s%s; there are %s (KIND-LANG-FORM)", kind,
-                           lang, form ? " and the form " : "", form ? form : "", known);
+        status = loci_fail(err, LOCI_E_ARG, "there is no %s in the language %s%s%s; there are %s (KIND-LANG-FORM)",
+                           kind, lang, form ? " and the form " : "", form ? form : "", known);
     else {
         known = listing(templates, NULL);
         status = loci_fail(err, LOCI_E_ARG, "there is no template for the kind %s; there are %s (KIND-LANG-FORM)", kind,

@@ -17,7 +17,7 @@
 #define LARGEST_FILE ((size_t)1 << 20)
 #define DEEPEST 8 /* words within words */
 
-/* ---- lists -------------------------------------------------------------------------------------------------------- */
+/* ---- lists ------------------------------------------------------------------------------------------------------- */
 
 /* Takes path over. (1): an item of this name gets another path. */
 static loci_status put(struct new_list *l, const char *name, char *path, loci_error *err)
@@ -72,7 +72,7 @@ const char *new_meaning(const struct new_plan *p, const char *word)
     return NULL;
 }
 
-/* ---- words -------------------------------------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------------------------------------------- */
 
 /* The length of "@WORD@" at s, and the word; 0: there is none. */
 static size_t word_at(const char *s, char *word, size_t size)
@@ -120,7 +120,7 @@ loci_status new_expand(char **out, const struct new_plan *p, const char *text, l
     return LOCI_OK;
 }
 
-/* ---- layers ------------------------------------------------------------------------------------------------------- */
+/* ---- layers ------------------------------------------------------------------------------------------------------ */
 
 static loci_status take_file(struct new_plan *p, const char *folder, const char *name, loci_error *err)
 {
@@ -184,7 +184,7 @@ out:
     return status;
 }
 
-/* ---- the folder --------------------------------------------------------------------------------------------------- */
+/* ---- the folder -------------------------------------------------------------------------------------------------- */
 
 static loci_status write_one(const struct new_plan *p, const struct new_item *file, const char *folder, loci_error *err)
 {

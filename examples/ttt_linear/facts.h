@@ -70,7 +70,8 @@ static void a_small_step_descends(void)
     OK(run(0));
     batch.runs = two;
     batch.n_runs = 2;
-    for (int64_t h = 0; h < H; h++) { /* half the sum of squares falls by eta times the squared gradient, = |dW|^2 / eta */
+    for (int64_t h = 0; h < H;
+         h++) { /* half the sum of squares falls by eta times the squared gradient, = |dW|^2 / eta */
         double moved = 0;
         const double fell = (inner_loss(W->x, b->x, 4, h) - inner_loss(W->became, b->became, 4, h)) / 2;
 
@@ -84,5 +85,5 @@ static void a_small_step_descends(void)
     close_instance();
 }
 
-#define FACTS {"tokens_of_a_minibatch_commute", tokens_of_a_minibatch_commute}, \
-    {"a_small_step_descends", a_small_step_descends},
+#define FACTS \
+    {"tokens_of_a_minibatch_commute", tokens_of_a_minibatch_commute}, {"a_small_step_descends", a_small_step_descends},

@@ -2,25 +2,25 @@
  *
  * ttt_linear.c: TTT-Linear, a memory that is trained at test time, on loci/rule.h.
  *
- * The memory is a small model f of one layer, and to write a token is a step of gradient descent on how well f turns its
- * key into its value:
+ * The memory is a small model f of one layer, and to write a token is a step of gradient descent on how well f turns
+ * its key into its value:
  *
  *     f(x; W, b)     = x + LN(W x + b)                      LN: layer norm with learned gain and bias
  *     loss(W, b; t)  = 1/2 |f(k_t; W, b) - v_t|^2
  *     W_t = W_(t-1) - eta_t d loss / dW (W', b')            b_t likewise
  *     y_t = f(q_t; W_t, b_t)
  *
- *  (1) W', b' are W and b as a mini-batch of so many tokens found them: all gradients of a mini-batch are taken there, as
- *      if at once. Where a mini-batch begins follows from the place in the document, so any cutting gives the same.
+ *  (1) W', b' are W and b as a mini-batch of so many tokens found them: all gradients of a mini-batch are taken there,
+ *      as if at once. Where a mini-batch begins follows from the place in the document, so any cutting gives the same.
  *  (2) With z = W' k + b', zh = (z - mean z) / sd z and e = gain o zh + bias - (v - k), the error against the residual
  *      that is left to explain, the gradient with respect to z is the adjoint of a layer norm applied to gain o e:
  *          delta = N(gain o e),   N(x) = (x - mean x - zh mean(x o zh)) / sd
  *      so dW = delta k' and db = delta.
  *  (3) delta contains zh and sd, so the adjoint of a write has second derivatives: see write_back.
  *
- * Sun et al. 2024, Learning to (Learn at Test Time): RNNs with Expressive Hidden States, sections 2.1 to 2.4, 2.7. Departs:
- * the front end is loci's (q and k of length 1, each with a projection of its own), eta has no factor for the place in
- * the mini-batch, b starts from small random numbers instead of zeros.
+ * Sun et al. 2024, Learning to (Learn at Test Time): RNNs with Expressive Hidden States, sections 2.1 to 2.4, 2.7.
+ * Departs: the front end is loci's (q and k of length 1, each with a projection of its own), eta has no factor for the
+ * place in the mini-batch, b starts from small random numbers instead of zeros.
  */
 #define LOCI_RULE_ID "org.example.ttt-linear"
 #define LOCI_RULE_SUMMARY "TTT-Linear: a layer with layer norm, trained by every token"
@@ -149,7 +149,7 @@ static void LOCI_NAME(write_back)(const loci_token *t, const loci_seen *m, const
         dzh[i] += t->gain[i] * de;
     }
     LOCI_NAME(project)(dzh, dzh, zh, sd, d); /* dz from here on */
-    if (begins) { /* nothing that came before reaches what W' and b' were */
+    if (begins) {                            /* nothing that came before reaches what W' and b' were */
         for (int64_t i = 0; i < d * d; i++) {
             G->W[i] += G->W_batch[i];
             G->W_batch[i] = 0;

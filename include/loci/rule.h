@@ -7,9 +7,9 @@
  *     write    m_t = W(m_{t-1}; k_t, v_t, gates_t)      m: the rule's states, any number, of any shape
  *     read     y_t = R(m_t; q_t)                        or R(m_{t-1}; q_t), as LOCI_RULE_READS_BEFORE_WRITE says
  *
- * The author writes W, R and their adjoints as plain loops, and lists states, gates, weights and keys. The header makes a class
- * of kind loci.memory/1 of it, in float and double from the one text: runs, packing, padding, streaming, ops READ,
- * WRITE and STEP, threads, gradients that add, states that start at zero or at a learned value.
+ * The author writes W, R and their adjoints as plain loops, and lists states, gates, weights and keys. The header makes
+ * a class of kind loci.memory/1 of it, in float and double from the one text: runs, packing, padding, streaming, ops
+ * READ, WRITE and STEP, threads, gradients that add, states that start at zero or at a learned value.
  *
  *  (1) The text is compiled twice, with `loci_real` float and then double. LOCI_NAME(f) is what function f is called in
  *      the current one: give it to every function of yours. The last line includes the file once more by its own name.

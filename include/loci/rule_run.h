@@ -8,8 +8,8 @@
  *  (2) A run is cut into stretches of seg = ceil(sqrt T) tokens. With SAVE, a forward keeps the states before every
  *      stretch but the first. A call of T tokens in B rows has at most B T / seg such stretches, which is at most
  *      B seg, and that grows with B and T; so a plan covers every smaller call.
- *  (3) Gradients of weights are summed by item first, in a place of each item, and then over the runs of a head, in their
- *      order: the same bits for any number of threads.
+ *  (3) Gradients of weights are summed by item first, in a place of each item, and then over the runs of a head, in
+ *      their order: the same bits for any number of threads.
  *  (4) A backward takes the stretches from the last to the first: it computes the states before each of its tokens
  *      again, then goes back over them.
  */
@@ -27,7 +27,8 @@ enum {
 };
 #undef LOCI_RULE_X
 
-/* A state (shape, start), gate (lo, hi, init) or weight (shape, mean init, deviation start). n numbers per head; 0: not declared. at: its place among its kind. */
+/* A state (shape, start), gate (lo, hi, init) or weight (shape, mean init, deviation start). n numbers per head; 0: not
+ * declared. at: its place among its kind. */
 typedef struct loci_rule_part {
     const char *name;
     int64_t shape[LOCI_MAX_DIM - 1], strides[LOCI_MAX_DIM - 1], n, at;

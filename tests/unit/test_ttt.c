@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The plugin of examples/ttt_linear, which this program links, through the suite of memory rules. The formula is written
- * another way than there: the Jacobian of the layer norm as a matrix, and W as what a mini-batch found less the sum of
- * its steps.
+ * The plugin of examples/ttt_linear, which this program links, through the suite of memory rules. The formula is
+ * written another way than there: the Jacobian of the layer norm as a matrix, and W as what a mini-batch found less the
+ * sum of its steps.
  */
 #include "tests/unit/suite.h"
 
@@ -66,11 +66,13 @@ static void ttt(const head *a, const void *how)
 }
 
 #define WHY \
-    {[NOT_CHUNKED] = "mini-batches are part of the rule", [NOT_FORGETTING] = "it has no such gate", \
-     [NOT_MOMENTUM] = "it has none", [NOT_STORING] = "a step moves towards the value, it does not arrive", \
-     [NOT_REPLACING] = "a step moves towards the value, it does not arrive", \
-     [NOT_DIVERGING] = "the norm inside the loss bounds what is read", \
-     [NOT_STEADY] = "nothing is forgotten: what is written stays, its rounding too"}
+    { \
+        [NOT_CHUNKED] = "mini-batches are part of the rule", [NOT_FORGETTING] = "it has no such gate", \
+        [NOT_MOMENTUM] = "it has none", [NOT_STORING] = "a step moves towards the value, it does not arrive", \
+        [NOT_REPLACING] = "a step moves towards the value, it does not arrive", \
+        [NOT_DIVERGING] = "the norm inside the loss bounds what is read", \
+        [NOT_STEADY] = "nothing is forgotten: what is written stays, its rounding too" \
+    }
 /* States of that size keep the norm's curvature within what differences of one step can follow. */
 #define TTT .id = "org.example.ttt-linear", .formula = ttt, .square = true, .scale = {3, 3, 3, 3}, .why = WHY
 #define EVERY(n) .how = (const void *)(intptr_t)(n), .chunk = n

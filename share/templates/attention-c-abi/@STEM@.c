@@ -8,7 +8,8 @@
  *
  *  (1) The file includes itself twice: the mathematics, at its end, is compiled for float and for double.
  *  (2) A query that sees nothing gets o = 0 and lse = -inf, and no gradient flows.
- *  (3) The backward computes p again from lse. o and lse may be those of more keys than these, so it uses them as given.
+ *  (3) The backward computes p again from lse. o and lse may be those of more keys than these, so it uses them as
+ *      given.
  *  (4) An item of a forward is a row and a query head. One of a backward is a row and as many query heads as share keys
  *      or values with each other. No two write the same numbers, so threads change no bit.
  *
@@ -94,9 +95,9 @@ static const struct {
     uint64_t bit;
     const char *name;
 } declined[] = {
-    {LOCI_A_MASK, "a dense mask"},     {LOCI_A_BIAS, "a bias"},        {LOCI_A_SLOPES, "slopes (alibi)"},
-    {LOCI_A_TABLE, "a bias table"},    {LOCI_A_SOFTCAP, "a soft cap"}, {LOCI_A_SINK, "a sink"},
-    {LOCI_A_DROPOUT, "dropout"},       {LOCI_A_PAGED, "paged caches"}, {LOCI_A_BLOCKS, "block lists"},
+    {LOCI_A_MASK, "a dense mask"},  {LOCI_A_BIAS, "a bias"},        {LOCI_A_SLOPES, "slopes (alibi)"},
+    {LOCI_A_TABLE, "a bias table"}, {LOCI_A_SOFTCAP, "a soft cap"}, {LOCI_A_SINK, "a sink"},
+    {LOCI_A_DROPOUT, "dropout"},    {LOCI_A_PAGED, "paged caches"}, {LOCI_A_BLOCKS, "block lists"},
 };
 
 static const char *lacking(uint64_t features)
@@ -187,8 +188,8 @@ static loci_status begin(call *c, loci_module *m, const loci_exec *x, const loci
                            lacking(features));
     if (!q || !k || !v || q->ndim != 4 || k->ndim != 4 || v->ndim != 4 || (bits != 32 && bits != 64))
         return loci_refuse(err, LOCI_E_ARG, WHERE, "q, k and v are needed, with four axes each, in float32 or float64");
-    *c = (call){io, a, q->shape[0], q->shape[1], k->shape[1], q->shape[2], k->shape[2], v->shape[2], q->shape[3],
-                v->shape[3], x->scratch, 0};
+    *c = (call){io,          a,           q->shape[0], q->shape[1], k->shape[1], q->shape[2],
+                k->shape[2], v->shape[2], q->shape[3], v->shape[3], x->scratch,  0};
     if (!is(q, c->B, c->T, c->H, c->d, bits) || !is(k, c->B, c->S, c->Hk, c->d, bits) ||
         !is(v, c->B, c->S, c->Hv, c->e, bits) || !is(io->o, c->B, c->T, c->H, c->e, bits) ||
         (back && !is(io->d_o, c->B, c->T, c->H, c->e, bits)) || !io->lse)

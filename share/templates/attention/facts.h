@@ -1,4 +1,5 @@
-/* What holds of this backend; test_@STEM@.c, which has what holds of any, includes it. Add to FACTS what you make of it. */
+/* What holds of this backend; test_@STEM@.c, which has what holds of any, includes it. Add to FACTS what you make of
+ * it. */
 
 static void rows_are_averages_of_what_they_see(void)
 {
@@ -40,5 +41,6 @@ static void what_it_lacks_is_declined_by_name(void)
     CU_ASSERT(fit.score == 0 && strstr(fit.reason, "dropout") != NULL);
 }
 
-#define FACTS {"rows_are_averages_of_what_they_see", rows_are_averages_of_what_they_see}, \
-    {"what_it_lacks_is_declined_by_name", what_it_lacks_is_declined_by_name},
+#define FACTS \
+    {"rows_are_averages_of_what_they_see", rows_are_averages_of_what_they_see}, \
+        {"what_it_lacks_is_declined_by_name", what_it_lacks_is_declined_by_name},

@@ -126,7 +126,7 @@ int main(int argc, char **argv)
         {"gradients_with_positions_and_segments_too", gradients_with_positions_and_segments_too},
         {"a_query_that_sees_nothing_is_zero", a_query_that_sees_nothing_is_zero},
         FACTS /* of facts.h */
-        CU_TEST_INFO_NULL,
+            CU_TEST_INFO_NULL,
     };
 
     return run_tests("@ID@", argc, argv, tests);

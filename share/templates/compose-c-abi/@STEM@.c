@@ -106,7 +106,8 @@ static void destroy(loci_module *m)
 static loci_status bind_children(loci_module *m, uint32_t n, const loci_child *const *children, loci_error *err)
 {
     if (n != 2 || !children[0] || !children[1])
-        return loci_refuse(err, LOCI_E_ARG, WHERE, "it joins a mixer and a memory: set mixer.backend and memory.backend");
+        return loci_refuse(err, LOCI_E_ARG, WHERE,
+                           "it joins a mixer and a memory: set mixer.backend and memory.backend");
     m->mixer = children[0];
     m->memory = children[1];
     return LOCI_OK;
@@ -421,8 +422,8 @@ static void NAME(gate)(void *arg, int64_t begin, int64_t end, uint32_t worker)
             const loci_run *r = &c->io->q->runs[n];
 
             for (int64_t i = 0; i < r->len; i++)
-                sum += NAME(at)(c->io->dy, r, i)[d * step] *
-                       (NAME(in)(c, c->mem, r, i)[d] - NAME(in)(c, c->y, r, i)[d]);
+                sum +=
+                    NAME(at)(c->io->dy, r, i)[d * step] * (NAME(in)(c, c->mem, r, i)[d] - NAME(in)(c, c->y, r, i)[d]);
         }
         ((REAL *)loci_ptr(&c->s->grads[c->m->gate]))[d] += g * (1 - g) * sum;
     }

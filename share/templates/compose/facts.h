@@ -1,5 +1,5 @@
-/* What holds of this formula and of no other; test_@STEM@.c, which has what holds of any, includes it. Begin with a fact of
- * yours that is plain to see, and add it to FACTS. */
+/* What holds of this formula and of no other; test_@STEM@.c, which has what holds of any, includes it. Begin with a
+ * fact of yours that is plain to see, and add it to FACTS. */
 
 /* Each channel is a share of both, and at a large gate the memory alone. */
 static void a_large_gate_is_the_memory_alone(void)

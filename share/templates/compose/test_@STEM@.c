@@ -190,7 +190,7 @@ int main(int argc, char **argv)
         {"a_token_of_no_document_is_left_alone", a_token_of_no_document_is_left_alone},
         {"it_saves_only_when_asked_to", it_saves_only_when_asked_to},
         FACTS /* of facts.h */
-        CU_TEST_INFO_NULL,
+            CU_TEST_INFO_NULL,
     };
 
     return run_tests("@ID@", argc, argv, tests);

@@ -1,7 +1,7 @@
 /* test_host.h: the least host that a plugin can be tested with, and its gradients against differences.
  *
- * A test opens the shared object as loci does, answers what the plugin asks of its host, and runs it in double. What the
- * plugin declares (weights, states, gates) is found by declaring, so a test need not be told when they change.
+ * A test opens the shared object as loci does, answers what the plugin asks of its host, and runs it in double. What
+ * the plugin declares (weights, states, gates) is found by declaring, so a test need not be told when they change.
  *
  *  (1) A part is a tensor that the loss depends on: x its numbers, dx their gradient. A state has also what it became
  *      and the weight of that in the loss. The loss is the sum of outputs and states, each times a number of its own.

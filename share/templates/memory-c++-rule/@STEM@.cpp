@@ -1,12 +1,12 @@
-// @STEM@.cpp: the memory @ID@, on loci/rule.h in C++. The header's opening comment is the manual; its functions are plain,
-// and what they call may be as much C++ as one likes: here two templates over the number type.
+// @STEM@.cpp: the memory @ID@, on loci/rule.h in C++. The header's opening comment is the manual; its functions are
+// plain, and what they call may be as much C++ as one likes: here two templates over the number type.
 //
 //     e = v - M k                        what M says of k is off by e
 //     M = M + s e k'                     s = beta / (1 + beta k'k)
 //     y = M q
 //
-// The exact solution of  min over M of  |M - M_before|^2 + beta |v - M k|^2, a delta rule that no beta can make diverge:
-// with a small beta a step of that size, with a large one M k = v.
+// The exact solution of  min over M of  |M - M_before|^2 + beta |v - M k|^2, a delta rule that no beta can make
+// diverge: with a small beta a step of that size, with a large one M k = v.
 //
 // Liu et al. 2024, Longhorn: State Space Models are Amortized Online Learners, without its diagonal approximation.
 #define LOCI_RULE_ID "@ID@"
@@ -22,7 +22,8 @@
 #define LOCI_RULE_GATES(X) X(beta, 0, INFINITY, 1, 1)
 #include <loci/rule.h>
 
-// The file is read three times, for float, for double and for the class; what is not made of LOCI_NAME stands here once.
+// The file is read three times, for float, for double and for the class; what is not made of LOCI_NAME stands here
+// once.
 #ifndef @PLUGIN@_ONCE
 #define @PLUGIN@_ONCE
 template <typename T> static T dot(const T *a, const T *b, int64_t n)

@@ -4,13 +4,13 @@
  *     M = M + s e k'                     s = beta / (1 + beta k'k)
  *     y = M q
  *
- * The exact solution of  min over M of  |M - M_before|^2 + beta |v - M k|^2, a delta rule that no beta can make diverge:
- * with a small beta a step of that size, with a large one M k = v.
+ * The exact solution of  min over M of  |M - M_before|^2 + beta |v - M k|^2, a delta rule that no beta can make
+ * diverge: with a small beta a step of that size, with a large one M k = v.
  *
  *  (1) The file includes itself twice: the mathematics, at its end, is compiled for float and for double.
  *  (2) An item of parallel_for is a run and a head. No two write the same numbers, so threads change no bit.
- *  (3) `saved` holds M before every token, for the backward: rows times tokens times M. A cheaper way keeps fewer of them
- *      and computes the others again.
+ *  (3) `saved` holds M before every token, for the backward: rows times tokens times M. A cheaper way keeps fewer of
+ *      them and computes the others again.
  *
  * Liu et al. 2024, Longhorn: State Space Models are Amortized Online Learners, without its diagonal approximation.
  */
@@ -147,7 +147,8 @@ static loci_status run(loci_module *m, const loci_exec *x, const loci_slots *s, 
     loci_task_fn item;
 
     if (bytes > x->saved_bytes)
-        return loci_refuse(err, LOCI_E_ARG, WHERE, "%llu bytes of saved are too few for a call that needs %llu: plan for it",
+        return loci_refuse(err, LOCI_E_ARG, WHERE,
+                           "%llu bytes of saved are too few for a call that needs %llu: plan for it",
                            (unsigned long long)x->saved_bytes, (unsigned long long)bytes);
     item = m->bits == 64 ? (back ? backward_f64 : forward_f64) : (back ? backward_f32 : forward_f32);
     return m->host->parallel_for(x, io->batch->n_runs * m->heads, 1, item, &c);

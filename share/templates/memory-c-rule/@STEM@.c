@@ -4,8 +4,8 @@
  *     M = M + s e k'                     s = beta / (1 + beta k'k)
  *     y = M q
  *
- * The exact solution of  min over M of  |M - M_before|^2 + beta |v - M k|^2, a delta rule that no beta can make diverge:
- * with a small beta a step of that size, with a large one M k = v.
+ * The exact solution of  min over M of  |M - M_before|^2 + beta |v - M k|^2, a delta rule that no beta can make
+ * diverge: with a small beta a step of that size, with a large one M k = v.
  *
  * Liu et al. 2024, Longhorn: State Space Models are Amortized Online Learners, without its diagonal approximation.
  */

@@ -4,13 +4,13 @@
 //!     M = M + s e k'                     s = beta / (1 + beta k'k)
 //!     y = M q
 //!
-//! The exact solution of  min over M of  |M - M_before|^2 + beta |v - M k|^2, a delta rule that no beta can make diverge:
-//! with a small beta a step of that size, with a large one M k = v.
+//! The exact solution of  min over M of  |M - M_before|^2 + beta |v - M k|^2, a delta rule that no beta can make
+//! diverge: with a small beta a step of that size, with a large one M k = v.
 //!
 //!  (1) The mathematics is written once, over `Real`, and compiled for f32 and f64.
 //!  (2) An item of parallel_for is a run and a head. No two write the same numbers, so threads change no bit.
-//!  (3) `saved` holds M before every token, for the backward: rows times tokens times M. A cheaper way keeps fewer of them
-//!      and computes the others again.
+//!  (3) `saved` holds M before every token, for the backward: rows times tokens times M. A cheaper way keeps fewer of
+//!      them and computes the others again.
 //!  (4) A panic must not leave a function that C called: build with panic=abort.
 //!
 //! Liu et al. 2024, Longhorn: State Space Models are Amortized Online Learners, without its diagonal approximation.
@@ -28,7 +28,13 @@ const PLACE: &str = "memory/@ID@\0";
 /* ---- the mathematics ---- */
 
 trait Real:
-    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self> + From<f32>
+    Copy
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + From<f32>
 {
 }
 impl Real for f32 {}
@@ -110,7 +116,8 @@ impl Call<'_> {
         let (io, n) = (self.io, self.m.dk as usize);
         let (q, dy) = (Row::<R>::of_token(io.q, r, i, h), Row::<R>::of_token(io.dy, r, i, h));
         let (k, v) = (Row::<R>::of_token(io.k, r, i, h), Row::<R>::of_token(io.v, r, i, h));
-        let (dq, dk, dv) = (Row::<R>::of_token(io.dq, r, i, h), Row::<R>::of_token(io.dk, r, i, h), Row::<R>::of_token(io.dv, r, i, h));
+        let (dk, dv) = (Row::<R>::of_token(io.dk, r, i, h), Row::<R>::of_token(io.dv, r, i, h));
+        let dq = Row::<R>::of_token(io.dq, r, i, h);
         let reads = if io.op != OP_WRITE { q.zip(dy) } else { None };
         let writes = if io.op != OP_READ { k.zip(v) } else { None };
         let (zero, one): (R, R) = (0f32.into(), 1f32.into());

@@ -1,5 +1,5 @@
-/* What holds of this formula and of no other; test_@STEM@.c, which has what holds of any, includes it. Begin with a fact of
- * yours that is plain to see, and add it to FACTS. */
+/* What holds of this formula and of no other; test_@STEM@.c, which has what holds of any, includes it. Begin with a
+ * fact of yours that is plain to see, and add it to FACTS. */
 
 /* A large step stores the pair: what is asked for with its key comes back. */
 static void a_large_step_stores_the_pair(void)

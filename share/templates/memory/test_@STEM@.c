@@ -161,7 +161,7 @@ int main(int argc, char **argv)
         {"a_token_of_no_document_is_left_alone", a_token_of_no_document_is_left_alone},
         {"token_by_token_is_the_same", token_by_token_is_the_same},
         FACTS /* of facts.h */
-        CU_TEST_INFO_NULL,
+            CU_TEST_INFO_NULL,
     };
 
     return run_tests("@ID@", argc, argv, tests);

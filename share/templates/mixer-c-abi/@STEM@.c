@@ -55,8 +55,13 @@ typedef struct call {
 
 /* ---- life ---- */
 
-static const loci_key key_decay = {sizeof key_decay, LOCI_KEY_REAL, "decay", "0.9",
-                                   "Share of the past that stays from token to token, before training.", NULL, 0.001,
+static const loci_key key_decay = {sizeof key_decay,
+                                   LOCI_KEY_REAL,
+                                   "decay",
+                                   "0.9",
+                                   "Share of the past that stays from token to token, before training.",
+                                   NULL,
+                                   0.001,
                                    0.999};
 static const loci_key *const keys[] = {&key_decay};
 
@@ -186,13 +191,15 @@ static loci_status begin(call *c, loci_module *m, const loci_exec *x, const loci
     loci_cursor scratch = {x->scratch, 0}, saved = {x->saved, 0};
 
     if (io->ctx && io->ctx != io->x)
-        return loci_refuse(err, LOCI_E_ARG, WHERE,
-                           "it takes no context but its own tokens: set the composition's persistent_tok = 0, or choose "
-                           "another mixer");
+        return loci_refuse(
+            err, LOCI_E_ARG, WHERE,
+            "it takes no context but its own tokens: set the composition's persistent_tok = 0, or choose "
+            "another mixer");
     if (!io->mask || !io->mask->causal || io->mask->window_left >= 0)
         return loci_refuse(err, LOCI_E_ARG, WHERE,
                            "each token sees all before it and none after: give a causal mask without a window");
-    if (io->x->ndim != 3 || io->x->shape[2] != m->dim || io->x->dtype.code != LOCI_FLOAT || io->x->dtype.bits != m->bits)
+    if (io->x->ndim != 3 || io->x->shape[2] != m->dim || io->x->dtype.code != LOCI_FLOAT ||
+        io->x->dtype.bits != m->bits)
         return loci_refuse(err, LOCI_E_ARG, WHERE, "x must be a [rows, tokens, %lld] tensor of the layer's type",
                            (long long)m->dim);
     memset(c, 0, sizeof *c);

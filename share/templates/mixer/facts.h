@@ -1,5 +1,5 @@
-/* What holds of this formula and of no other; test_@STEM@.c, which has what holds of any, includes it. Begin with a fact of
- * yours that is plain to see, and add it to FACTS. */
+/* What holds of this formula and of no other; test_@STEM@.c, which has what holds of any, includes it. Begin with a
+ * fact of yours that is plain to see, and add it to FACTS. */
 
 /* The mean of a constant is that constant: of a document that goes on as it began, h is u and y is W_out W_in x. */
 static void the_average_of_a_constant_is_the_constant(void)

@@ -157,7 +157,7 @@ int main(int argc, char **argv)
         {"token_by_token_is_the_same", token_by_token_is_the_same},
         {"no_token_sees_a_later_one", no_token_sees_a_later_one},
         FACTS /* of facts.h */
-        CU_TEST_INFO_NULL,
+            CU_TEST_INFO_NULL,
     };
 
     return run_tests("@ID@", argc, argv, tests);

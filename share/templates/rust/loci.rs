@@ -1,8 +1,9 @@
-//! The part of loci's ABI that a memory needs, in Rust: <loci/plugin.h> is the contract, and says what each member means.
+//! The part of loci's ABI that a memory needs, in Rust: <loci/plugin.h> is the contract, and says what each member
+//! means.
 //!
-//! Behind every member stands its offset, and behind the name of a struct its size, as a C compiler lays them out. Both are
-//! checked when this file is compiled, so a member that is missing or of the wrong width does not compile.
-//! `loci new` writes this file for the ABI of the loci it belongs to: take a new one when that changes.
+//! Behind every member stands its offset, and behind the name of a struct its size, as a C compiler lays them out. Both
+//! are checked when this file is compiled, so a member that is missing or of the wrong width does not compile. `loci
+//! new` writes this file for the ABI of the loci it belongs to: take a new one when that changes.
 #![allow(non_camel_case_types, dead_code)]
 
 use std::ffi::c_void;
