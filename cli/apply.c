@@ -22,8 +22,10 @@ static const struct argp_option options[] = {
     {"out", KEY_OUT, "FILE", 0, "Where the results go, as safetensors", 1},
     {"grad", KEY_GRAD, 0, 0, "Also the backward: gradients of everything that was read", 1},
     {"desc", KEY_DESC, "NAME=N,...", 0,
-     "Members of an attention's descriptor (causal, scale, softcap, window_left, window_right, prefix, offset, ...); of a "
-     "mixer or composition causal, window_left and window_right", 1},
+     "Members of an attention's descriptor (causal, scale, softcap, window_left, window_right, prefix, offset, ...); "
+     "of a "
+     "mixer or composition causal, window_left and window_right",
+     1},
     {"layer", KEY_LAYER, 0, 0, "A memory with its front end: x in, y out", 1},
     {"op", KEY_OP, "OP", 0, "Of a memory: step (the default), read or write", 1},
     {"pieces", KEY_PIECES, "N,...", 0, "As a stream: calls of so many tokens, the last number again until the end", 1},
@@ -80,15 +82,15 @@ static loci_status check_words(loci_error *err)
     if (end && (!strcmp(end, ".npz") || !strcmp(end, ".npy")))
         return loci_fail(err, LOCI_E_ARG, "--out=%s: results are written as safetensors: name it so", a.out);
     if (!strcmp(a.c.kind, "device"))
-        return loci_fail(err, LOCI_E_ARG, "%s: a device is not applied: name an attention, mixer, memory or composition",
-                         a.c.word);
+        return loci_fail(err, LOCI_E_ARG,
+                         "%s: a device is not applied: name an attention, mixer, memory or composition", a.c.word);
     if (a.layer && !memory)
         return loci_fail(err, LOCI_E_ARG, "--layer puts the front end before a memory; %s is none", a.c.word);
     if (op_text && !memory)
         return loci_fail(err, LOCI_E_ARG, "--op is for a memory; %s is none", a.c.word);
     if (op_text && strcmp(op_text, "step") && strcmp(op_text, "read") && strcmp(op_text, "write"))
         return loci_fail(err, LOCI_E_ARG, "--op=%s: a memory knows step, read and write", op_text);
-    a.op = !memory                              ? LOCI_OP_MIX
+    a.op = !memory                                ? LOCI_OP_MIX
            : op_text && !strcmp(op_text, "read")  ? LOCI_OP_READ
            : op_text && !strcmp(op_text, "write") ? LOCI_OP_WRITE
                                                   : LOCI_OP_STEP;
@@ -97,7 +99,8 @@ static loci_status check_words(loci_error *err)
     errno = 0;
     a.pos = pos_text ? strtol(pos_text, &rest, 10) : 0;
     if (pos_text && (rest == pos_text || *rest || errno || a.pos < 0 || a.pos > INT32_MAX / 2))
-        return loci_fail(err, LOCI_E_ARG, "--pos=%s: a number of tokens from 0 to %d is wanted", pos_text, INT32_MAX / 2);
+        return loci_fail(err, LOCI_E_ARG, "--pos=%s: a number of tokens from 0 to %d is wanted", pos_text,
+                         INT32_MAX / 2);
     a.form = memory && a.layer ? LOCI_TRIAL_LAYER : LOCI_TRIAL_AS_IS;
     return LOCI_OK;
 }
@@ -151,13 +154,13 @@ static loci_status tell(const struct options *o, loci_error *err)
     pieces = json_array();
     for (uint32_t i = 0; i < a.n_pieces; i++)
         json_array_append_new(pieces, json_integer(a.pieces[i]));
-    return cli_print_json(
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:o, s:O, s:O, s:O}", "id", a.c.word, "op",
-                  !strcmp(a.c.kind, "attention") ? "attend" : op_names[a.op], "dtype", loci_dtype_name(a.size.dtype), "in",
-                  a.in, "out", a.out, "layer", (int)a.layer, "seed",
-                  (json_int_t)loci_conf_int(a.c.conf, -1, "run", "seed"), "pos", (json_int_t)a.pos, "pieces", pieces,
-                  "read", a.read, "written", a.written, "warnings", a.warnings),
-        err);
+    return cli_print_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:o, s:O, s:O, s:O}", "id", a.c.word,
+                                    "op", !strcmp(a.c.kind, "attention") ? "attend" : op_names[a.op], "dtype",
+                                    loci_dtype_name(a.size.dtype), "in", a.in, "out", a.out, "layer", (int)a.layer,
+                                    "seed", (json_int_t)loci_conf_int(a.c.conf, -1, "run", "seed"), "pos",
+                                    (json_int_t)a.pos, "pieces", pieces, "read", a.read, "written", a.written,
+                                    "warnings", a.warnings),
+                          err);
 }
 
 static loci_status run(const struct options *o, loci_error *err)
@@ -208,13 +211,20 @@ out:
 }
 
 const struct verb verb_apply = {
-    "apply", "KIND/ID", "one component on tensors from a file",
-    "Run one component, forward and with --grad backward, on tensors from a file, and write the results: to hold it against "
+    "apply",
+    "KIND/ID",
+    "one component on tensors from a file",
+    "Run one component, forward and with --grad backward, on tensors from a file, and write the results: to hold it "
+    "against "
     "another implementation. `loci info KIND/ID --json` has the names and shapes (ports). Inputs: q, k, v, bias, mask, "
-    "lengths ... of an attention; x, context, positions of a mixer; q, k, v, gate.* of a memory; x of a composition and of "
-    "a memory with --layer; param.* and state.* of each that has them; d_o, d_lse, d_y, d_state.*, the cotangents. Results: "
+    "lengths ... of an attention; x, context, positions of a mixer; q, k, v, gate.* of a memory; x of a composition "
+    "and of "
+    "a memory with --layer; param.* and state.* of each that has them; d_o, d_lse, d_y, d_state.*, the cotangents. "
+    "Results: "
     "o, lse, y, state.*, the weights that were not given, and with --grad d_* of inputs and grad.* of weights.\v"
     "  loci apply attention/cpu --in=qkv.safetensors --out=o.safetensors --desc=causal=1 --grad\n"
     "  loci apply memory/titans --set memory.titans.chunk=4 --in=in.npz --out=out.safetensors --pieces=3,1,7\n"
     "  loci apply memory/delta --layer --in=x.safetensors --out=y.safetensors --seed=3 --json",
-    options, parse, run};
+    options,
+    parse,
+    run};

@@ -23,7 +23,7 @@ struct apply {
     loci_attn_desc desc;
     loci_mask mask;
     loci_view *views; /* [cli_n_optionals] of what the file has of them */
-    struct apply_symbol {
+    struct apply_axis {
         char name[8];
         int64_t n;
         const char *by; /* the tensor that said so */
@@ -38,6 +38,15 @@ struct apply {
 
 /* apply_size.c: sizes and element type from the tensors of the file; model.dim into the config. */
 loci_status apply_size(struct apply *a, loci_error *err);
+/* Its parts, for apply_attention.c: a symbol's number; the axes of a tensor, of one that must be there; "`v` is [2, 7] and
+ * must be [B S]" and why; the type of the first of these tensors. */
+int64_t apply_symbol(const struct apply *a, const char *name, int64_t otherwise);
+loci_status apply_bind(struct apply *a, const loci_named *t, const char *axes, loci_error *err);
+loci_status apply_wanted(struct apply *a, const char *name, const char *axes, loci_error *err);
+loci_status apply_misshaped(const struct apply *a, const loci_named *t, const char *axes, const char *why,
+                            loci_error *err);
+loci_status apply_dtype(struct apply *a, const char *const *names, loci_error *err);
+loci_status apply_attention(struct apply *a, loci_error *err);
 /* apply_desc.c: --desc into desc and mask; --pieces. */
 loci_status apply_desc(struct apply *a, loci_error *err);
 loci_status apply_pieces(struct apply *a, loci_error *err);

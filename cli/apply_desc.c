@@ -45,12 +45,13 @@ json_t *apply_desc_json(bool attention)
         json_t *one;
         if (!attention && !m->mask)
             continue;
-        one = json_pack("{s:s, s:s, s:[f, f]}", "name", m->name, "type", m->type == REAL ? "real" : "int", "range", m->least,
-                        m->most);
+        one = json_pack("{s:s, s:s, s:[f, f]}", "name", m->name, "type", m->type == REAL ? "real" : "int", "range",
+                        m->least, m->most);
         json_object_set_new(one, "default",
-                            m->type == REAL && !m->least ? json_real(0)
-                            : m->type == REAL            ? json_string("1 / sqrt(d)")
-                                                         : json_integer(m->least < 0 && m->mask ? -1 : 0));
+                            m->type == REAL ? (m->least < 0 ? json_string("1 / sqrt(d)") : json_real(0))
+                                            : json_integer(!strncmp(m->name, "window", 6) ? -1
+                                                           : !strcmp(m->name, "causal")   ? !attention
+                                                                                          : 0));
         json_array_append_new(all, one);
     }
     return all;
@@ -154,7 +155,8 @@ loci_status apply_pieces(struct apply *a, loci_error *err)
     if (!at)
         return LOCI_OK;
     if (!strcmp(a->c.kind, "attention"))
-        return loci_fail(err, LOCI_E_ARG, "--pieces is for what streams: an attention has no state, it runs in one call");
+        return loci_fail(err, LOCI_E_ARG,
+                         "--pieces is for what streams: an attention has no state, it runs in one call");
     a->pieces = loci_alloc((strlen(at) / 2 + 1) * sizeof *a->pieces);
     if (!a->pieces)
         return loci_fail(err, LOCI_E_NOMEM, "out of memory");

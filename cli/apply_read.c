@@ -30,7 +30,8 @@ void apply_note(json_t *list, const char *name, loci_dtype dtype, int32_t ndim, 
 
     for (int32_t i = 0; i < ndim; i++)
         json_array_append_new(s, json_integer((json_int_t)shape[i]));
-    json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "name", name, "dtype", loci_dtype_name(dtype), "shape", s));
+    json_array_append_new(list,
+                          json_pack("{s:s, s:s, s:o}", "name", name, "dtype", loci_dtype_name(dtype), "shape", s));
 }
 
 static loci_status check_dtype(const struct apply *a, const loci_named *t, const loci_port *p, loci_error *err)
@@ -40,8 +41,10 @@ static loci_status check_dtype(const struct apply *a, const loci_named *t, const
     if (p->real ? is_float && (loci_dtype_is(t->dtype, p->dtype) || t->dtype.bits < p->dtype.bits) : !is_float)
         return LOCI_OK;
     if (p->real)
-        return loci_fail(err, LOCI_E_CHECKPOINT, "%s: `%s` is %s, and %s is computed with here (the type of the inputs says "
-                         "so): store it as %s", a->in, t->name, loci_dtype_name(t->dtype), loci_dtype_name(p->dtype),
+        return loci_fail(err, LOCI_E_CHECKPOINT,
+                         "%s: `%s` is %s, and %s is computed with here (the type of the inputs says "
+                         "so): store it as %s",
+                         a->in, t->name, loci_dtype_name(t->dtype), loci_dtype_name(p->dtype),
                          loci_dtype_name(p->dtype));
     return loci_fail(err, LOCI_E_CHECKPOINT, "%s: `%s` is %s: whole numbers are wanted, store it as %s", a->in, t->name,
                      loci_dtype_name(t->dtype), loci_dtype_name(p->dtype));
@@ -55,7 +58,8 @@ static bool fits(const struct apply *a, const loci_named *t, const loci_port *p)
     if (t->ndim != p->ndim)
         return false;
     for (int32_t i = 0; i < p->ndim; i++)
-        if (t->shape[i] != p->shape[i] && !(rows && i == 1 && (t->shape[1] < p->shape[1] || loci_trial_rows(a->t, p, 0))))
+        if (t->shape[i] != p->shape[i] &&
+            !(rows && i == 1 && (t->shape[1] < p->shape[1] || loci_trial_rows(a->t, p, 0))))
             return false;
     return !rows || !state || !loci_trial_rows(a->t, p, 0) || t->shape[1] >= a->pos;
 }
@@ -68,8 +72,9 @@ static loci_status check_shape(const struct apply *a, const loci_named *t, const
     if (!fits(a, t, p)) {
         apply_shape(&got, t->ndim, t->shape);
         apply_shape(&want, p->ndim, p->shape);
-        status = loci_fail(err, LOCI_E_CHECKPOINT, "%s: `%s` is %s and must be %s for %s with these inputs and this config%s",
-                           a->in, t->name, got.at ? got.at : "", want.at ? want.at : "", a->c.word,
+        status = loci_fail(err, LOCI_E_CHECKPOINT,
+                           "%s: `%s` is %s and must be %s for %s with these inputs and this config%s", a->in, t->name,
+                           got.at ? got.at : "", want.at ? want.at : "", a->c.word,
                            p->cache ? "; of a cache at least the --pos rows that it holds" : "");
     }
     loci_text_free(&got);
@@ -78,21 +83,26 @@ static loci_status check_shape(const struct apply *a, const loci_named *t, const
 }
 
 /* Whole numbers that the port's type cannot hold; gates outside of their range are said, not refused. */
-static loci_status check_values(struct apply *a, const loci_named *t, const loci_port *p, const double *to, loci_error *err)
+static loci_status check_values(struct apply *a, const loci_named *t, const loci_port *p, const double *to,
+                                loci_error *err)
 {
-    const double least = p->dtype.code == LOCI_UINT ? 0 : p->dtype.bits == 32 ? INT32_MIN : -0x1p53,
-                 most = p->dtype.code == LOCI_UINT ? 1 : p->dtype.bits == 32 ? INT32_MAX : 0x1p53;
+    const double least = p->dtype.code == LOCI_UINT ? 0
+                         : p->dtype.bits == 32      ? INT32_MIN
+                                                    : -0x1p53,
+                 most = p->dtype.code == LOCI_UINT ? 1
+                        : p->dtype.bits == 32      ? INT32_MAX
+                                                   : 0x1p53;
     const uint64_t n = loci_named_elements(t);
     loci_text warning = {0};
 
     for (uint64_t i = 0; !p->real && i < n; i++)
         if (!(loci_named_value(t, i) >= least && loci_named_value(t, i) <= most))
-            return loci_fail(err, LOCI_E_CHECKPOINT, "%s: `%s` holds %.17g: from %.10g to %.10g is wanted", a->in, t->name,
-                             loci_named_value(t, i), least, most);
+            return loci_fail(err, LOCI_E_CHECKPOINT, "%s: `%s` holds %.17g: from %.10g to %.10g is wanted", a->in,
+                             t->name, loci_named_value(t, i), least, most);
     for (uint64_t i = 0; p->role == LOCI_PORT_GATE && to == p->value && i < n && !warning.len; i++)
         if (!(to[i] >= p->lo && to[i] < p->hi))
-            loci_text_add(&warning, "`%s` holds %.10g, outside of [%g, %g): the component promises nothing there", t->name,
-                          to[i], p->lo, p->hi);
+            loci_text_add(&warning, "`%s` holds %.10g, outside of [%g, %g): the component promises nothing there",
+                          t->name, to[i], p->lo, p->hi);
     if (warning.at) {
         json_array_append_new(a->warnings, json_string(warning.at));
         loci_log(LOCI_LOG_WARN, "apply", "%s: %s", a->in, warning.at);

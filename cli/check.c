@@ -104,8 +104,8 @@ static json_t *list_json(void)
         for (size_t k = 0; k < sizeof kind_names / sizeof *kind_names; k++)
             if (t->kinds & (1u << k))
                 json_array_append_new(kinds, json_string(kind_names[k]));
-        json_array_append_new(all, json_pack("{s:s, s:i, s:s, s:o, s:o}", "id", t->id, "level", t->level, "does", t->does,
-                                             "kinds", kinds, "promises", cli_promises(t->caps)));
+        json_array_append_new(all, json_pack("{s:s, s:i, s:s, s:o, s:o}", "id", t->id, "level", t->level, "does",
+                                             t->does, "kinds", kinds, "promises", cli_promises(t->caps)));
     }
     return all;
 }
@@ -128,8 +128,8 @@ static bool failed(const loci_check_result *r)
 /* A word as a shell reads it. */
 static void print_word(const char *option, const char *word)
 {
-    const bool plain = *word && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=,+-") ==
-                                    strlen(word);
+    const bool plain =
+        *word && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=,+-") == strlen(word);
 
     printf(" %s%s", option, plain ? "" : "'");
     for (const char *p = word; *p; p++)
@@ -163,10 +163,10 @@ static void ends(void *arg, const loci_check_result *r)
     struct told *t = arg;
 
     t->seconds += r->seconds;
-    json_array_append_new(t->tests, json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:I, s:f}", "id", r->test->id, "of", r->of,
-                                              "level", r->test->level, "status", loci_check_status_names[r->status],
-                                              "message", r->message, "stage", r->stage, "seed", (json_int_t)r->seed,
-                                              "seconds", r->seconds));
+    json_array_append_new(t->tests,
+                          json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:I, s:f}", "id", r->test->id, "of", r->of, "level",
+                                    r->test->level, "status", loci_check_status_names[r->status], "message", r->message,
+                                    "stage", r->stage, "seed", (json_int_t)r->seed, "seconds", r->seconds));
     cli_clear_line();
     if (t->o->json || (want.only_failed && !failed(r)))
         return;
@@ -200,15 +200,16 @@ static loci_status results(const struct told *t, const loci_check_sum *sum, loci
     if (want.junit)
         LOCI_TRY(cli_check_junit(want.junit, sum->plugin, t->tests, err));
     if (t->o->json)
-        LOCI_TRY(cli_print_json(json_pack("{s:s, s:i, s:i, s:i, s:O}", "plugin", sum->plugin, "passed", (int)sum->passed,
-                                          "failed", (int)sum->failed, "skipped", (int)sum->skipped, "tests", t->tests),
-                                err));
+        LOCI_TRY(
+            cli_print_json(json_pack("{s:s, s:i, s:i, s:i, s:O}", "plugin", sum->plugin, "passed", (int)sum->passed,
+                                     "failed", (int)sum->failed, "skipped", (int)sum->skipped, "tests", t->tests),
+                           err));
     else
         printf("%s: %u passed, %u failed, %u skipped in %.2f s\n", sum->plugin, sum->passed, sum->failed, sum->skipped,
                t->seconds);
     if (sum->failed)
-        status = loci_fail(err, LOCI_E_PLUGIN, "%s: %u of %u tests failed", t->word, sum->failed,
-                           sum->passed + sum->failed);
+        status =
+            loci_fail(err, LOCI_E_PLUGIN, "%s: %u of %u tests failed", t->word, sum->failed, sum->passed + sum->failed);
     else if (!sum->passed)
         status = loci_fail(err, LOCI_E_ARG, "%s: no test was run: `loci check --list` has their ids", t->word);
 out:
@@ -261,10 +262,11 @@ static loci_status run(const struct options *o, loci_error *err)
         return LOCI_OK;
     }
     if (o->n_words == 0)
-        return loci_fail(err, LOCI_E_ARG, "check takes a plugin file or KIND/ID, like memory/titans; `loci list` has them");
+        return loci_fail(err, LOCI_E_ARG,
+                         "check takes a plugin file or KIND/ID, like memory/titans; `loci list` has them");
     if (o->n_words > 1 && (o->json || want.junit))
-        return loci_fail(err, LOCI_E_ARG, "--json and --junit describe one plugin, and %zu are named: check one at a time",
-                         o->n_words);
+        return loci_fail(err, LOCI_E_ARG,
+                         "--json and --junit describe one plugin, and %zu are named: check one at a time", o->n_words);
     LOCI_TRY(cli_config(&conf, o, NULL, err));
     for (size_t i = 0; i < o->n_words; i++) {
         loci_error why = LOCI_ERROR_INIT;
@@ -282,10 +284,16 @@ out:
 }
 
 const struct verb verb_check = {
-    "check", "FILE.so | KIND/ID ...", "is a plugin right: abi, numbers, hardness",
-    "Test a plugin file and every component in it, or one component, each test in a process of its own: a crash or a hang "
+    "check",
+    "FILE.so | KIND/ID ...",
+    "is a plugin right: abi, numbers, hardness",
+    "Test a plugin file and every component in it, or one component, each test in a process of its own: a crash or a "
+    "hang "
     "is a failed test that names the call. A component is judged by what it promises with its config (-c, --set).\v"
     "  loci check ./mine.so\n  loci check memory/titans --set memory.titans.depth=2 --level 2\n\n"
-    "exit codes: 0 all tests passed or were skipped, 4 a test failed or there is no such plugin, 3 the config is wrong, 9 "
+    "exit codes: 0 all tests passed or were skipped, 4 a test failed or there is no such plugin, 3 the config is "
+    "wrong, 9 "
     "interrupted",
-    own, parse, run};
+    own,
+    parse,
+    run};

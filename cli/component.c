@@ -7,20 +7,14 @@
 
 #define MEMBER(m) offsetof(loci_attn_desc, m)
 
-const struct cli_optional cli_optionals[] = {{"mask", "B1 H1 T S", MEMBER(mask)},
-                                             {"bias", "B1 H1 T S", MEMBER(bias)},
-                                             {"slopes", "H", MEMBER(slopes)},
-                                             {"table", "n H", MEMBER(table)},
-                                             {"sink", "H", MEMBER(sink)},
-                                             {"q_len", "B", MEMBER(q_len)},
-                                             {"lengths", "B", MEMBER(k_len)},
-                                             {"q_pos", "B T", MEMBER(q_pos)},
-                                             {"k_pos", "B S", MEMBER(k_pos)},
-                                             {"segment_ids", "B S", MEMBER(q_seg)},
-                                             {"q_seg", "B T", MEMBER(q_seg)},
-                                             {"k_seg", "B S", MEMBER(k_seg)},
-                                             {"ids", "B", MEMBER(ids)},
-                                             {"block_table", "B n", MEMBER(block_table)}};
+const struct cli_optional cli_optionals[] = {
+    {"mask", "B1 H1 T S", MEMBER(mask)}, {"bias", "B1 H1 T S", MEMBER(bias)},
+    {"slopes", "H", MEMBER(slopes)},     {"table", "n H", MEMBER(table)},
+    {"sink", "H", MEMBER(sink)},         {"q_len", "B", MEMBER(q_len)},
+    {"lengths", "B", MEMBER(k_len)},     {"q_pos", "B T", MEMBER(q_pos)},
+    {"k_pos", "B S", MEMBER(k_pos)},     {"segment_ids", "B S", MEMBER(q_seg)},
+    {"q_seg", "B T", MEMBER(q_seg)},     {"k_seg", "B S", MEMBER(k_seg)},
+    {"ids", "B", MEMBER(ids)},           {"block_table", "B n", MEMBER(block_table)}};
 const size_t cli_n_optionals = sizeof cli_optionals / sizeof *cli_optionals;
 
 loci_status cli_component_config(struct component *c, const struct options *o, const char *verb, loci_error *err)
@@ -30,8 +24,8 @@ loci_status cli_component_config(struct component *c, const struct options *o, c
     char *set = NULL;
 
     if (!slash)
-        return loci_fail(err, LOCI_E_ARG,
-                         "%s takes one component as KIND/ID, like memory/titans; `loci list` has them", verb);
+        return loci_fail(err, LOCI_E_ARG, "%s takes one component as KIND/ID, like memory/titans; `loci list` has them",
+                         verb);
     c->word = o->words[0];
     c->id = slash + 1;
     c->kind = loci_format("%.*s", (int)(slash - o->words[0]), o->words[0]);

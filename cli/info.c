@@ -8,6 +8,7 @@
  * alone, or with --layer behind its front end. Slots are the component's own, ports also those of what is below it.
  */
 #include "cli/apply.h"
+#include "cli/info.h"
 #include "core/model/model.h"
 #include "core/model/node_impl.h"
 #include <math.h>
@@ -123,185 +124,6 @@ static json_t *gates_json(const loci_node *n)
     return all;
 }
 
-/* Names of inputs or outputs, without weights and state. */
-static json_t *names_json(loci_trial *t, bool out)
-{
-    json_t *all = json_array();
-
-    for (uint32_t i = 0; i < loci_trial_n_ports(t); i++) {
-        const loci_port *p = loci_trial_port(t, i);
-        if (out ? p->role == LOCI_PORT_OUTPUT : p->role == LOCI_PORT_INPUT || p->role == LOCI_PORT_GATE)
-            json_array_append_new(all, json_string(p->name));
-    }
-    return all;
-}
-
-/* What a call decides is a letter: B rows, T tokens, S keys or context rows, `rows` of a cache. */
-static json_t *port_shape(const loci_port *p)
-{
-    const bool context = !strcmp(p->name, "context"), tokens = p->role != LOCI_PORT_WEIGHT;
-    json_t *s = json_array();
-
-    for (int32_t i = 0; i < p->ndim; i++)
-        json_array_append_new(s, tokens && i == 0                             ? json_string("B")
-                                 : p->role == LOCI_PORT_STATE && i == 1 && p->cache ? json_string("rows")
-                                 : p->role == LOCI_PORT_STATE || !tokens || i > 1   ? json_integer((json_int_t)p->shape[i])
-                                                                                    : json_string(context ? "S" : "T"));
-    return s;
-}
-
-static json_t *words(const char *text)
-{
-    json_t *s = json_array();
-
-    for (const char *at = text; *at; at += strcspn(at, " "), at += *at == ' ')
-        json_array_append_new(s, json_stringn(at, strcspn(at, " ")));
-    return s;
-}
-
-static void add_port(json_t *all, const loci_port *p, json_t *shape, bool needed)
-{
-    static const char *const roles[] = {"input", "gate", "weight", "state", "output"};
-    json_t *one = json_pack("{s:s, s:s, s:s, s:o, s:b, s:b}", "name", p->name, "role", roles[p->role], "dtype",
-                            loci_dtype_name(p->dtype), "shape", shape, "needed", (int)needed, "gradient", (int)p->real);
-
-    if (p->role == LOCI_PORT_GATE)
-        json_object_set_new(one, "range",
-                            json_pack("[f, o]", p->lo, isinf(p->hi) ? json_string("inf") : json_real(p->hi)));
-    json_array_append_new(all, one);
-}
-
-static json_t *ports_json(loci_trial *t)
-{
-    json_t *all = json_array();
-
-    for (uint32_t i = 0; i < loci_trial_n_ports(t); i++) {
-        const loci_port *p = loci_trial_port(t, i);
-        add_port(all, p, port_shape(p),
-                 (p->role == LOCI_PORT_INPUT && strcmp(p->name, "positions") && strcmp(p->name, "context")) ||
-                     p->role == LOCI_PORT_GATE);
-    }
-    return all;
-}
-
-static void print_shape(const json_t *shape)
-{
-    printf("[");
-    for (size_t i = 0; i < json_array_size(shape); i++) {
-        json_int_t n = json_integer_value(json_array_get(shape, i));
-        if (n == -1)
-            printf("%sstates", i ? ", " : "");
-        else if (n == -2)
-            printf("%srows", i ? ", " : "");
-        else
-            printf("%s%lld", i ? ", " : "", (long long)n);
-    }
-    printf("]");
-}
-
-/* "[0, 65536]", "exact|frozen"; "" without limits. */
-static void print_range(loci_text *t, const json_t *range)
-{
-    if (json_is_string(range))
-        loci_text_add(t, "; %s", json_string_value(range));
-    else if (json_is_array(range) && json_is_null(json_array_get(range, 1)))
-        loci_text_add(t, "; %.10g or more", json_number_value(json_array_get(range, 0)));
-    else if (json_is_array(range))
-        loci_text_add(t, "; %.10g to %.10g", json_number_value(json_array_get(range, 0)),
-                      json_number_value(json_array_get(range, 1)));
-}
-
-static void print_keys(const json_t *doc)
-{
-    const json_t *keys = json_object_get(doc, "keys");
-
-    if (json_array_size(keys))
-        printf("\nkeys of [%s.%s]\n", cli_text(doc, "kind"), strchr(cli_text(doc, "id"), '/') + 1);
-    for (size_t i = 0; i < json_array_size(keys); i++) {
-        const json_t *k = json_array_get(keys, i);
-        loci_text t = {0};
-        char label[160];
-        snprintf(label, sizeof label, "  %-20s %-4s ", cli_text(k, "name"), cli_text(k, "type"));
-        loci_text_add(&t, "%s", *cli_text(k, "default") ? cli_text(k, "default") : "(empty)");
-        print_range(&t, json_object_get(k, "range"));
-        loci_text_add(&t, "\n%s", cli_text(k, "doc"));
-        cli_wrap(label, 28, t.at ? t.at : "");
-        loci_text_free(&t);
-    }
-}
-
-/* Inputs and outputs; weights and states are among the slots. */
-static void print_ports(const json_t *ports)
-{
-    bool any = false;
-
-    for (size_t i = 0; i < json_array_size(ports); i++) {
-        const json_t *p = json_array_get(ports, i), *shape = json_object_get(p, "shape");
-        const char *role = cli_text(p, "role");
-        if (!strcmp(role, "weight") || !strcmp(role, "state"))
-            continue;
-        if (!any)
-            printf("\ninputs and outputs of `loci apply`\n");
-        any = true;
-        printf("  %-24s %-7s [", cli_text(p, "name"), role);
-        for (size_t k = 0; k < json_array_size(shape); k++) {
-            const json_t *axis = json_array_get(shape, k);
-            printf(json_is_string(axis) ? "%s%s" : "%s%.0s", k ? ", " : "", json_string_value(axis));
-            if (!json_is_string(axis))
-                printf("%lld", (long long)json_integer_value(axis));
-        }
-        printf("]%s\n", json_is_false(json_object_get(p, "needed")) && !strcmp(role, "input") ? "  or without" : "");
-    }
-}
-
-static void print_text(const json_t *doc)
-{
-    static const char *const parts[] = {"cost", "source", "use"};
-    const json_t *slots = json_object_get(doc, "slots"), *gates = json_object_get(doc, "gates");
-    const json_t *promises = json_object_get(doc, "promises");
-    loci_text t = {0};
-
-    loci_text_add(&t, "%s %s: %s", cli_text(doc, "id"), cli_text(doc, "version"), cli_text(doc, "doc"));
-    cli_wrap("", 0, t.at ? t.at : "");
-    loci_text_free(&t);
-    if (*cli_text(doc, "formula"))
-        printf("\n%s\n\n", cli_text(doc, "formula"));
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (*cli_text(doc, parts[i]))
-            cli_wrap(parts[i], 10, cli_text(doc, parts[i]));
-    for (size_t i = 0; i < json_array_size(promises); i++)
-        loci_text_add(&t, "%s%s", i ? ", " : "with this config: ", json_string_value(json_array_get(promises, i)));
-    if (t.len && json_is_false(json_object_get(doc, "causal")))
-        loci_text_add(&t, "; not causality: a model with it " LOCI_NOT_CAUSAL);
-    if (t.len)
-        cli_wrap("promises", 10, t.at);
-    loci_text_free(&t);
-    print_keys(doc);
-    if (json_array_size(slots))
-        printf("\nslots\n");
-    for (size_t i = 0; i < json_array_size(slots); i++) {
-        const json_t *s = json_array_get(slots, i);
-        printf("  %-24s %-7s ", cli_text(s, "name"), cli_text(s, "role"));
-        print_shape(json_object_get(s, "shape"));
-        printf("\n");
-    }
-    if (json_array_size(gates))
-        printf("\ngates\n");
-    for (size_t i = 0; i < json_array_size(gates); i++) {
-        const json_t *g = json_array_get(gates, i), *range = json_object_get(g, "range");
-        const json_t *hi = json_array_get(range, 1);
-        printf("  %-24s [%g, ", cli_text(g, "name"), json_number_value(json_array_get(range, 0)));
-        printf(json_is_string(hi) ? "inf" : "%g", json_number_value(hi));
-        printf(")  starts at %g", json_number_value(json_object_get(g, "init")));
-        if (json_integer_value(json_object_get(g, "width")) > 1)
-            printf("  %lld numbers per head", (long long)json_integer_value(json_object_get(g, "width")));
-        putchar('\n');
-    }
-    print_ports(json_object_get(doc, "ports"));
-    if (json_is_false(json_object_get(doc, "layer")))
-        printf("\nwith its front end, as in a model: loci info %s --layer\n", cli_text(doc, "id"));
-}
-
 /* What follows from the class alone. */
 static json_t *class_json(const loci_class *c, const char *id, const char *kind)
 {
@@ -326,47 +148,6 @@ static loci_status device_json(json_t **out, loci_context *cx, const char *word,
     return LOCI_OK;
 }
 
-/* An attention is asked for nothing but q, k and v, and then for each other tensor: those that it serves are listed. */
-static const loci_trial_size small = {.docs = 1, .seq = 1, .keys = 1, .blocks = 1, .heads = 1, .k_heads = 1,
-                                      .v_heads = 1, .dk = 1, .dv = 1};
-
-static json_t *attention_ports(loci_context *cx, loci_trial *t, loci_dtype dtype)
-{
-    static const char *const axes[] = {"B T H d", "B S Hk d", "B S Hv e", "B T H e", "B H T"};
-    const int64_t ones[] = {1, 1, 1, 1};
-    json_t *all = json_array();
-    loci_view view, lengths;
-
-    for (uint32_t i = 0; i < loci_trial_n_ports(t); i++)
-        add_port(all, loci_trial_port(t, i), words(axes[i]), i < 3);
-    for (size_t i = 0; i < cli_n_optionals; i++) {
-        const struct cli_optional *o = &cli_optionals[i];
-        loci_attn_desc desc = {.struct_size = sizeof desc, .scale = 1, .window_left = -1, .window_right = -1,
-                               .max_distance = 1, .block_tok = 1};
-        loci_trial_size size = small;
-        loci_trial *with = NULL;
-        loci_error why = LOCI_ERROR_INIT;
-        const loci_port *p;
-        int32_t ndim = 1;
-        for (const char *at = o->axes; *at; at++)
-            ndim += *at == ' ';
-        *(const loci_tensor **)(void *)((char *)&desc + o->at) =
-            loci_view_set(&view, NULL, cx->device, loci_i32, ndim, ones);
-        if (!strcmp(o->name, "segment_ids"))
-            desc.k_seg = desc.q_seg;
-        if (desc.block_table)
-            desc.k_len = loci_view_set(&lengths, NULL, cx->device, loci_i32, 1, ones);
-        size.dtype = dtype;
-        size.desc = &desc;
-        if (loci_trial_open(&with, cx, "attention", LOCI_TRIAL_AS_IS, &size, &why) == LOCI_OK) {
-            p = loci_trial_find(with, o->name);
-            add_port(all, p, words(o->axes), false);
-        }
-        loci_trial_free(with);
-    }
-    return all;
-}
-
 /* The sizes that the front end would give a rule. */
 static void rule_size(loci_trial_size *z, const loci_conf *c)
 {
@@ -383,7 +164,7 @@ static loci_status node_json(json_t **out, struct component *c, loci_error *err)
 {
     loci_status status = LOCI_OK;
     const bool attention = !strcmp(c->kind, "attention"), memory = !strcmp(c->kind, "memory");
-    loci_trial_size size = small;
+    loci_trial_size size = info_small;
     loci_trial *t = NULL;
     const loci_node *n;
 
@@ -407,9 +188,9 @@ static loci_status node_json(json_t **out, struct component *c, loci_error *err)
         json_object_set_new(*out, "layer", json_boolean(layer));
     json_object_set_new(*out, "slots", slots_json(n));
     json_object_set_new(*out, "gates", gates_json(n));
-    json_object_set_new(*out, "inputs", names_json(t, false));
-    json_object_set_new(*out, "outputs", names_json(t, true));
-    json_object_set_new(*out, "ports", attention ? attention_ports(c->cx, t, size.dtype) : ports_json(t));
+    json_object_set_new(*out, "inputs", info_names(t, false));
+    json_object_set_new(*out, "outputs", info_names(t, true));
+    json_object_set_new(*out, "ports", attention ? info_attention_ports(c->cx, t, size.dtype) : info_ports(t));
     if (!memory)
         json_object_set_new(*out, "desc", apply_desc_json(attention));
 out:
@@ -437,7 +218,7 @@ static loci_status run(const struct options *o, loci_error *err)
     } else if (o->json) {
         status = cli_print_json(doc, err);
     } else {
-        print_text(doc);
+        info_print(doc);
         json_decref(doc);
     }
 out:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * loci list --deep: every file on the path, each looked into by a process of its own, so that a file that crashes or hangs
- * is a line of the list and not the end of it.
+ * loci list --deep: every file on the path, each looked into by a process of its own, so that a file that crashes or
+ * hangs is a line of the list and not the end of it.
  */
 #include "cli/list.h"
 #include "core/check/probe.h"
@@ -54,8 +54,9 @@ static loci_status one(json_t *all, loci_probed *p, const loci_registry *r, uint
             return status;
     }
     add_class(j, p, cli_text(j, "id"));
-    json_object_set_new(j, "probe", json_pack("{s:s, s:s, s:s, s:f}", "state", p->state, "message", p->message, "stage",
-                                              p->stage, "seconds", p->seconds));
+    json_object_set_new(j, "probe",
+                        json_pack("{s:s, s:s, s:s, s:f}", "state", p->state, "message", p->message, "stage", p->stage,
+                                  "seconds", p->seconds));
     if (text)
         print_probed(j, p);
     return LOCI_OK;

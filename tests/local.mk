@@ -5,10 +5,12 @@
 # LOCI_TEST_SRC, LOCI_TEST_BUILD, LOCI_TEST_PLUGINS (folder of built plugins), LOCI_COMMAND (the built command), LOCI_TEST_CC.
 noinst_HEADERS = %D%/ck.h
 
+EXTRA_DIST += %D%/unit/headers_use.inc
 dist_check_SCRIPTS += %D%/unit/headers.sh %D%/unit/one_symbol.sh %D%/unit/rule_text.sh \
                       %D%/unit/shell.sh
 include %D%/plugins/local.mk
 include %D%/cli/local.mk
+include %D%/abi/local.mk
 
 # Rules written with loci/rule.h, for tests: see rules.h.
 rule_refs = %D%/unit/rules/matrix.c %D%/unit/rules/wide.c %D%/unit/rules/rules.h

@@ -29,7 +29,8 @@ static loci_status check_doc(const char *doc, loci_error *err)
                 return loci_fail(err, LOCI_E_PLUGIN, "the line `%s` of its doc is empty: text follows behind one space",
                                  labels[i]);
             if (i + 1 <= last)
-                return loci_fail(err, LOCI_E_PLUGIN, "the line `%s` of its doc stands behind `%s`: Cost, Source, Use is the order",
+                return loci_fail(err, LOCI_E_PLUGIN,
+                                 "the line `%s` of its doc stands behind `%s`: Cost, Source, Use is the order",
                                  labels[i], labels[last - 1]);
             last = i + 1;
         }
@@ -46,7 +47,8 @@ loci_status loci_check_class_text(loci_check *c, loci_error *err)
 
     LOCI_TRY(loci_words_line(k->version, 64, "its version", err));
     if (strcspn(k->version, " \t") != strlen(k->version) || !isdigit((unsigned char)k->version[0]))
-        LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN, "its version is `%.40s`: numbers joined by dots are expected", k->version));
+        LOCI_TRY(
+            loci_fail(err, LOCI_E_PLUGIN, "its version is `%.40s`: numbers joined by dots are expected", k->version));
     LOCI_TRY(loci_words_line(k->summary, 120, "its summary", err));
     if (k->summary[strlen(k->summary) - 1] == '.')
         LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN, "its summary ends with a full stop: it stands in a list"));
@@ -83,8 +85,8 @@ loci_status loci_check_class_promises(loci_check *c, loci_error *err)
 
     LOCI_TRY(loci_node_config(c->cx, 0, k, &config, err));
     if (k->caps & ~ALL_CAPS)
-        LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN, "its caps are 0x%llx, this abi knows 0x%llx", (unsigned long long)k->caps,
-                           (unsigned long long)ALL_CAPS));
+        LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN, "its caps are 0x%llx, this abi knows 0x%llx",
+                           (unsigned long long)k->caps, (unsigned long long)ALL_CAPS));
     for (uint32_t i = 0; i < k->n_wants; i++)
         if (k->wants[i]->caps & ~ALL_CAPS)
             LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN, "it wants a %s that promises 0x%llx, this abi knows 0x%llx",
@@ -93,15 +95,17 @@ loci_status loci_check_class_promises(loci_check *c, loci_error *err)
         loci_stage("promises");
         now = k->promises(&config);
         if (now & ~k->caps)
-            LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN,
-                               "with this config it promises 0x%llx, more than its class does (0x%llx): caps is the most "
-                               "that it can promise",
-                               (unsigned long long)now, (unsigned long long)k->caps));
+            LOCI_TRY(
+                loci_fail(err, LOCI_E_PLUGIN,
+                          "with this config it promises 0x%llx, more than its class does (0x%llx): caps is the most "
+                          "that it can promise",
+                          (unsigned long long)now, (unsigned long long)k->caps));
         if (k->promises(&config) != now)
             LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN, "promises gave two answers to the same config"));
     }
     loci_check_note(c, "it promises %s%s", words_for(now, words, sizeof words),
-                    layer && !(now & LOCI_CAP_CAUSAL) ? "; it is not causal with this config: it may see the future" : "");
+                    layer && !(now & LOCI_CAP_CAUSAL) ? "; it is not causal with this config: it may see the future"
+                                                      : "");
 out:
     return status;
 }

@@ -7,6 +7,7 @@
  *     cut.alone     a document gives the same alone and among others, wherever its row stands
  *     cut.packed    documents behind each other in one row are as if alone: everything begins anew at a boundary
  *     cut.pieces    a stream in pieces, however cut, is the whole
+ *     cut.context   so is one that attends to a context of its own
  *
  *  (1) In float64 two ways differ by rounding alone: 1e-10. They need not be the same bits, since a product of matrices may
  *      be summed in other blocks when a call has other sizes.
@@ -221,6 +222,23 @@ loci_status loci_check_cut_pieces(loci_check *c, loci_error *err)
     loci_subject_close(&s);
     LOCI_TRY(loci_subject_open(&s, c, &(loci_scene){.docs = 1, .seq = 75, .capacity = 128}, err));
     LOCI_TRY(loci_subject_warm(&s, 7, err));
+    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.back = has_back(&s)}, err, "in one call"));
+    LOCI_TRY(loci_left_keep(&want, &s, err));
+    LOCI_TRY(check_all_pieces(&s, &want, false, err));
+out:
+    loci_left_free(&want);
+    loci_subject_close(&s);
+    return status;
+}
+
+/* A context of its own comes with the first piece; the others find it in the cache. */
+loci_status loci_check_cut_context(loci_check *c, loci_error *err)
+{
+    loci_left want = {0};
+    loci_subject s = {0};
+    loci_status status;
+
+    LOCI_TRY(loci_subject_open(&s, c, &(loci_scene){.keys = 5}, err));
     LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.back = has_back(&s)}, err, "in one call"));
     LOCI_TRY(loci_left_keep(&want, &s, err));
     LOCI_TRY(check_all_pieces(&s, &want, false, err));

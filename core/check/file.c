@@ -2,8 +2,8 @@
  *
  * core/check: tests of a plugin file: what it is, how it was linked, what happens when it is loaded.
  *
- * The steps are those of docs/design/plugins.md, each a test of its own, so that a refusal names its reason twice: by the
- * test and by the loader's sentence. Ownership is not asked: whose file it is says nothing about the plugin.
+ * The steps are those of docs/design/plugins.md, each a test of its own, so that a refusal names its reason twice: by
+ * the test and by the loader's sentence. Ownership is not asked: whose file it is says nothing about the plugin.
  */
 #include "core/check/check.h"
 #include "core/check/watch.h"
@@ -28,8 +28,9 @@ loci_status loci_check_file_header(loci_check *c, loci_error *err)
     status = loci_elf_read(&elf, fd, c->path, err);
     close(fd);
     if (status == LOCI_OK && (elf.san & ~loci_host_san()))
-        status = loci_fail(err, LOCI_E_PLUGIN, "%s: built with %s, this host with %s: build both with the same -fsanitize",
-                           c->path, loci_san_name(elf.san & ~loci_host_san()), loci_san_name(loci_host_san()));
+        status =
+            loci_fail(err, LOCI_E_PLUGIN, "%s: built with %s, this host with %s: build both with the same -fsanitize",
+                      c->path, loci_san_name(elf.san & ~loci_host_san()), loci_san_name(loci_host_san()));
 out:
     loci_elf_free(&elf);
     return status;
@@ -50,14 +51,16 @@ loci_status loci_check_file_note(loci_check *c, loci_error *err)
     loci_status status = look(&l, c, err);
 
     if (status == LOCI_OK && !l.elf.note)
-        status = loci_fail(err, LOCI_E_PLUGIN, "%s: has no loci note: add LOCI_PLUGIN_NOTE(\"class=kind/id\\n\")", c->path);
+        status =
+            loci_fail(err, LOCI_E_PLUGIN, "%s: has no loci note: add LOCI_PLUGIN_NOTE(\"class=kind/id\\n\")", c->path);
     if (status == LOCI_OK) {
         loci_note again = {0};
         status = loci_note_parse(&again, l.elf.note, c->path, err);
         loci_note_free(&again);
     }
     if (status == LOCI_OK && !l.note.n)
-        status = loci_fail(err, LOCI_E_PLUGIN, "%s: its note names no class: add a line class=kind/id for each", c->path);
+        status =
+            loci_fail(err, LOCI_E_PLUGIN, "%s: its note names no class: add a line class=kind/id for each", c->path);
     loci_look_free(&l);
     return status;
 }
@@ -77,8 +80,9 @@ loci_status loci_check_file_exports(loci_check *c, loci_error *err)
     if (!l.elf.has_symbols)
         status = loci_fail(err, LOCI_E_PLUGIN, "%s: its symbols cannot be counted: link it as others do", c->path);
     else if (!ours)
-        status = loci_fail(err, LOCI_E_PLUGIN, "%s: does not export %s: declare it LOCI_EXPORT extern const loci_plugin %s",
-                           c->path, LOCI_ENTRY_NAME, LOCI_ENTRY_NAME);
+        status =
+            loci_fail(err, LOCI_E_PLUGIN, "%s: does not export %s: declare it LOCI_EXPORT extern const loci_plugin %s",
+                      c->path, LOCI_ENTRY_NAME, LOCI_ENTRY_NAME);
     else if (l.elf.n_others)
         status = loci_fail(err, LOCI_E_PLUGIN,
                            "%s: exports %u more than %s (%s%s): compile it with -fvisibility=hidden, or they may stand "
@@ -157,8 +161,9 @@ loci_status loci_check_file_loads(loci_check *c, loci_error *err)
 
     loci_look_free(&l);
     if (status == LOCI_OK && took > LOAD_SECONDS)
-        return loci_fail(err, LOCI_E_PLUGIN, "%s: loading it took %.2f s, at most %.1f are expected: leave work to create",
-                         c->path, took, LOAD_SECONDS);
+        return loci_fail(err, LOCI_E_PLUGIN,
+                         "%s: loading it took %.2f s, at most %.1f are expected: leave work to create", c->path, took,
+                         LOAD_SECONDS);
     return status;
 }
 

@@ -21,8 +21,9 @@ static loci_status ask(loci_fit *fit, const loci_check *c, const loci_ledger *l,
     loci_stage("fit%s%s", *what ? ", " : "", what);
     status = c->cls->fit(&l->host, config, &lent, fit);
     if (status != LOCI_OK)
-        return loci_fail(err, LOCI_E_PLUGIN, "fit returned %d: it answers LOCI_OK and a score of 0 with the reason (%s)",
-                         (int)status, what);
+        return loci_fail(err, LOCI_E_PLUGIN,
+                         "fit returned %d: it answers LOCI_OK and a score of 0 with the reason (%s)", (int)status,
+                         what);
     if (fit->score < 0 || fit->score > 299)
         return loci_fail(err, LOCI_E_PLUGIN, "fit gives the score %d: 0 to 299 is expected", (int)fit->score);
     snprintf(of, sizeof of, "the reason of fit (score %d)", (int)fit->score);
@@ -64,8 +65,10 @@ loci_status loci_check_fit_declines(loci_check *c, loci_error *err)
         const char *name;
         loci_dtype dtype;
         int32_t device;
-    } odd[] = {{"dtype int32", {LOCI_INT, 32, 1}, 0},      {"dtype uint8", {LOCI_UINT, 8, 1}, 0},
-               {"dtype float of 8 bits", {LOCI_FLOAT, 8, 1}, 0}, {"a dtype with code 200", {200, 32, 1}, 0},
+    } odd[] = {{"dtype int32", {LOCI_INT, 32, 1}, 0},
+               {"dtype uint8", {LOCI_UINT, 8, 1}, 0},
+               {"dtype float of 8 bits", {LOCI_FLOAT, 8, 1}, 0},
+               {"a dtype with code 200", {200, 32, 1}, 0},
                {"a device of type 77", {LOCI_FLOAT, 32, 1}, 77}};
     loci_ledger *l = loci_ledger_new(c->cx);
     loci_config config;

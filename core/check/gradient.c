@@ -280,6 +280,22 @@ loci_status loci_check_grad_state(loci_check *c, loci_error *err)
     return check(c, is_state, 6, OF_OUTPUTS, "", "it has no state", err);
 }
 
+/* Five rows of a context of its own: the gradients of both, and of the weights on the way. */
+loci_status loci_check_grad_context(loci_check *c, loci_error *err)
+{
+    loci_subject s = {0};
+    uint32_t n = 0;
+    double worst = 0;
+    loci_status status;
+
+    LOCI_TRY(loci_subject_open(&s, c, &(loci_scene){.keys = 5}, err));
+    LOCI_TRY(check_ports(&s, is_any, 0, OF_OUTPUTS, "with a context of 5 rows, ", &n, &worst, err));
+    status = say(c, &s, n, worst, "it has no tensors");
+out:
+    loci_subject_close(&s);
+    return status;
+}
+
 loci_status loci_check_grad_end(loci_check *c, loci_error *err)
 {
     loci_scene scene = {.capacity = 96};

@@ -12,8 +12,8 @@
  *      it open, so the child is also asked for every now and then.
  *  (2) The page is written by code that may run wild. `done` must hold a number drawn for this call, and every text is
  *      cut at its size before it is read.
- *  (3) Only the calling thread goes on in the child. The command has one more, which waits for signals and holds no lock.
- *  (4) _exit, not exit: handlers that a plugin registered with atexit are none of this test.
+ *  (3) Only the calling thread goes on in the child. The command has one more, which waits for signals and holds no
+ * lock. (4) _exit, not exit: handlers that a plugin registered with atexit are none of this test.
  */
 #include "core/check/isolate.h"
 #include "core/plugin/look.h"
@@ -81,8 +81,8 @@ static void like_a_fresh_process(const loci_limits *limits, const int kept[KEPT]
     loci_log_to(keep_log, (void *)(uintptr_t)&kept[2]);
 }
 
-static void child(struct page *page, uint64_t token, const loci_limits *limits, const int kept[KEPT], loci_isolated_fn fn,
-                  void *arg)
+static void child(struct page *page, uint64_t token, const loci_limits *limits, const int kept[KEPT],
+                  loci_isolated_fn fn, void *arg)
 {
     like_a_fresh_process(limits, kept);
     stage_at = page->stage;
@@ -162,7 +162,8 @@ loci_status loci_isolate(loci_outcome *out, const loci_limits *limits, loci_isol
 
     memset(out, 0, sizeof *out);
     fflush(NULL);
-    if (page == MAP_FAILED || kept[0] < 0 || kept[1] < 0 || kept[2] < 0 || pipe2(ends, O_CLOEXEC) || (pid = fork()) < 0) {
+    if (page == MAP_FAILED || kept[0] < 0 || kept[1] < 0 || kept[2] < 0 || pipe2(ends, O_CLOEXEC) ||
+        (pid = fork()) < 0) {
         status = loci_fail(err, LOCI_E_NOMEM, "no process can be started: %s", strerror(errno));
         goto out;
     }

@@ -135,8 +135,8 @@ static loci_status ledger_declare(const loci_host *h, void *decl, const loci_slo
     loci_text_add(t, "\n%s %s [", state ? "state" : "weight", slot->name);
     for (int32_t i = 0; slot->shape && i < slot->ndim && i < LOCI_MAX_DIM; i++)
         loci_text_add(t, "%s%lld", i ? "," : "", (long long)slot->shape[i]);
-    loci_text_add(t, "] flags %u dtype %u.%u init %d %g %g window %lld", slot->flags, slot->dtype.code, slot->dtype.bits,
-                  slot->init, slot->a, slot->b, (long long)(state ? slot->window : 0));
+    loci_text_add(t, "] flags %u dtype %u.%u init %d %g %g window %lld", slot->flags, slot->dtype.code,
+                  slot->dtype.bits, slot->init, slot->a, slot->b, (long long)(state ? slot->window : 0));
     if (index)
         *index = state ? book->n_states : book->n_params;
     *(state ? &book->n_states : &book->n_params) += 1;

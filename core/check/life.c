@@ -216,8 +216,9 @@ loci_status loci_check_life_declare(loci_check *c, loci_error *err)
                 LOCI_TRY(c->cls->declare(m, life.ledger, err));
             now = life.ledger->declared.at ? life.ledger->declared.at : "";
             if (strcmp(first, now) != 0)
-                LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN, "declare called again declares something else: `%.150s` and `%.150s`",
-                                   first + 1, now + 1));
+                LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN,
+                                   "declare called again declares something else: `%.150s` and `%.150s`", first + 1,
+                                   now + 1));
         }
         loci_life_end(&life, m);
         m = NULL;

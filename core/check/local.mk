@@ -12,3 +12,7 @@ check_PROGRAMS += tests/unit/test_check
 tests_unit_test_check_SOURCES = tests/unit/test_check.c tests/bad/bad.h tests/ck.h
 tests_unit_test_check_LDADD = libloci.la $(CUNIT_LIBS) -lm
 EXTRA_tests_unit_test_check_DEPENDENCIES = $(bad_plugins)
+
+check_PROGRAMS += tests/unit/test_numbers
+tests_unit_test_numbers_SOURCES = tests/unit/test_numbers.c
+tests_unit_test_numbers_LDADD = libloci.la $(CUNIT_LIBS) -lm

@@ -32,8 +32,8 @@ static loci_status refuse_nth(loci_life *life, long n, bool *more, loci_error *e
     if (*more && status == LOCI_OK)
         return loci_fail(err, LOCI_E_PLUGIN, "%s went on as if nothing had happened: LOCI_E_NOMEM is expected", what);
     if (*more && status != LOCI_E_NOMEM)
-        return loci_fail(err, LOCI_E_PLUGIN, "%s returned %d (%.200s): LOCI_E_NOMEM (%d) is expected", what, (int)status,
-                         said.msg, LOCI_E_NOMEM);
+        return loci_fail(err, LOCI_E_PLUGIN, "%s returned %d (%.200s): LOCI_E_NOMEM (%d) is expected", what,
+                         (int)status, said.msg, LOCI_E_NOMEM);
     if (*more && loci_words_check(&said, status, what, err) != LOCI_OK)
         return LOCI_E_PLUGIN;
     return loci_ledger_balanced(life->ledger, what, err);
@@ -104,7 +104,8 @@ static bool touched(const void *tail, size_t n)
     return false;
 }
 
-/* Every struct that a component is lent has 64 bytes more than it knows; none of them may change, and no answer either. */
+/* Every struct that a component is lent has 64 bytes more than it knows; none of them may change, and no answer either.
+ */
 loci_status loci_check_life_tail(loci_check *c, loci_error *err)
 {
     struct loci_session session;
@@ -158,12 +159,19 @@ loci_status loci_check_life_tail(loci_check *c, loci_error *err)
     loci_stage("create, with structs longer than it knows");
     status = c->cls->create(&life.ledger->host, &config.s, &site.s, &shape.s, &m, &said.s);
     if (status != LOCI_OK)
-        LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN, "create fails when structs are longer than it knows: %.300s", said.s.msg));
+        LOCI_TRY(
+            loci_fail(err, LOCI_E_PLUGIN, "create fails when structs are longer than it knows: %.300s", said.s.msg));
     if (!c->cls->n_wants) { /* children would have to be bound first */
+        loci_ledger_clear(life.ledger);
+        loci_stage("declare, with structs longer than it knows");
+        if (c->cls->declare)
+            LOCI_TRY(c->cls->declare(m, life.ledger, err));
         loci_stage("plan, with structs longer than it knows");
         status = c->cls->plan(m, &sizes.s, op, &need.s, &said.s);
-        if (status != LOCI_OK || need.s.scratch != usual.scratch || need.s.saved != usual.saved || need.s.host != usual.host)
-            LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN, "plan answers otherwise when structs are longer than it knows: %.300s",
+        if (status != LOCI_OK || need.s.scratch != usual.scratch || need.s.saved != usual.saved ||
+            need.s.host != usual.host)
+            LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN,
+                               "plan answers otherwise when structs are longer than it knows: %.300s",
                                said.s.msg[0] ? said.s.msg : "other sizes"));
     }
     loci_life_end(&life, m);

@@ -14,7 +14,8 @@
 static loci_status set(loci_check *c, const char *section, const char *key, const char *value, loci_error *err)
 {
     char *text = loci_format("%s.%s=%s", section, key, value);
-    loci_status status = text ? loci_conf_set(c->conf, text, "check", err) : loci_fail(err, LOCI_E_NOMEM, "out of memory");
+    loci_status status =
+        text ? loci_conf_set(c->conf, text, "check", err) : loci_fail(err, LOCI_E_NOMEM, "out of memory");
 
     loci_free(text);
     return status;

@@ -91,6 +91,7 @@ static loci_status three_reads(double *before, double *after, loci_check *c, loc
 {
     loci_left step = {0};
     loci_subject s = {0};
+    loci_cutting one = {0};
     const loci_port *y;
     loci_status status;
 
@@ -98,21 +99,23 @@ static loci_status three_reads(double *before, double *after, loci_check *c, loc
     y = loci_trial_find(s.t, "y");
     for (int64_t d = 0; d < s.size.docs; d++)
         loci_trial_length(s.t, d, 1, 6);
-    LOCI_TRY(loci_subject_run(&s, NULL, err, "op step of one token"));
+    LOCI_TRY(loci_cut_pieces(&one, s.t, (const int32_t[]){1}, 1, err));
+    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.cut = &one}, err, "op step of one token"));
     LOCI_TRY(loci_left_keep(&step, &s, err));
-    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_READ}, err, "op read before it"));
+    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_READ, .cut = &one}, err, "op read before it"));
     for (uint32_t i = 0; i < step.n; i++)
         if (loci_trial_port(s.t, i) == y)
             *before = apart(y->value, step.value[i], y->elements);
-    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_WRITE}, err, "op write of the token"));
+    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_WRITE, .cut = &one}, err, "op write of the token"));
     begin_at_end(&s);
     for (int64_t d = 0; d < s.size.docs; d++)
         loci_trial_length(s.t, d, 1, 7);
-    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_READ}, err, "op read after it"));
+    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_READ, .cut = &one}, err, "op read after it"));
     for (uint32_t i = 0; i < step.n; i++)
         if (loci_trial_port(s.t, i) == y)
             *after = apart(y->value, step.value[i], y->elements);
 out:
+    loci_cut_free(&one);
     loci_left_free(&step);
     loci_subject_close(&s);
     return status;

@@ -28,10 +28,13 @@ struct asking {
 
 static void say(struct asking *a)
 {
-    snprintf(a->words, sizeof a->words, "plan of op %s, rows %" PRId64 ", seq %" PRId64 ", ctx %" PRId64 ", runs %" PRId64
-             ", states %" PRId64 ", capacity %" PRId64 "%s",
+    snprintf(a->words, sizeof a->words,
+             "plan of op %s, rows %" PRId64 ", seq %" PRId64 ", ctx %" PRId64 ", runs %" PRId64 ", states %" PRId64
+             ", capacity %" PRId64 "%s",
              loci_op_name(a->op), a->at[ROWS], a->at[SEQ], a->at[CTX], a->at[RUNS], a->at[STATES], a->at[CAPACITY],
-             a->flags & LOCI_X_TRAIN ? ", train" : a->flags & LOCI_X_SAVE ? ", save" : "");
+             a->flags & LOCI_X_TRAIN  ? ", train"
+             : a->flags & LOCI_X_SAVE ? ", save"
+                                      : "");
 }
 
 /* LOCI_OK, or what plan said; *err is filled only when the answer is ill-formed (then *bad). */
@@ -186,7 +189,8 @@ static loci_status explode(struct asking *a, loci_error *err)
 
     if (ask(&least, a, &bad, err) != LOCI_OK)
         return bad ? LOCI_E_PLUGIN : LOCI_OK;
-    /* The last round raises all of them. Capacity is no limit that a plan is told: it sizes caches, which are the host's. */
+    /* The last round raises all of them. Capacity is no limit that a plan is told: it sizes caches, which are the
+     * host's. */
     for (int limit = 0; limit <= N_LIMITS; limit++)
         for (size_t i = 0; i < sizeof shifts / sizeof *shifts; i++) {
             struct asking big = *a;

@@ -54,7 +54,8 @@ static void read_classes(loci_probed *out)
     char *at = out->outcome.reply.text;
 
     while (*at && out->n < LOCI_PROBE_CLASSES) {
-        char *tab = strchr(at, '\t'), *second = tab ? strchr(tab + 1, '\t') : NULL, *end = second ? strchr(second, '\n') : NULL;
+        char *tab = strchr(at, '\t'), *second = tab ? strchr(tab + 1, '\t') : NULL,
+             *end = second ? strchr(second, '\n') : NULL;
         if (!end)
             return;
         *tab = *second = *end = '\0';

@@ -225,8 +225,8 @@ static loci_status run_file(struct runner *r, const char *file)
     (void)loci_look_at(&look, path, LOCI_OWNERSHIP_OFF, &unused); /* (2) */
     LOCI_TRY(run_tests(r, LOCI_OF_FILE, path, NULL, NULL));
     for (uint32_t i = 0; i < look.note.n; i++)
-        LOCI_TRY(run_tests(r, bit_of(look.note.classes[i].kind), path, look.note.classes[i].kind,
-                           look.note.classes[i].id));
+        LOCI_TRY(
+            run_tests(r, bit_of(look.note.classes[i].kind), path, look.note.classes[i].kind, look.note.classes[i].id));
 out:
     loci_look_free(&look);
     return status;
@@ -234,8 +234,9 @@ out:
 
 loci_status loci_check_all(loci_check_sum *sum, const loci_check_run *run, const char *what, loci_error *err)
 {
-    struct runner r = {run, sum, run->tests ? run->tests : loci_check_tests,
-                       run->tests ? run->n_tests : loci_check_n_tests, NULL, err};
+    struct runner r = {
+        run,  sum, run->tests ? run->tests : loci_check_tests, run->tests ? run->n_tests : loci_check_n_tests,
+        NULL, err};
     const char *id = NULL;
     loci_status status;
     char kind[16];

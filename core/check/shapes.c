@@ -206,7 +206,7 @@ loci_status loci_check_hard_widths(loci_check *c, loci_error *err)
     char words[96];
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        const loci_scene scene = {.heads = all[i].heads, .dk = all[i].dk, .dv = all[i].dv, .keys = 13};
+        const loci_scene scene = {.heads = all[i].heads, .dk = all[i].dk, .dv = all[i].dv};
         bool served = false;
         snprintf(words, sizeof words, "with %d heads, d %d, e %d", (int)all[i].heads, (int)all[i].dk, (int)all[i].dv);
         LOCI_TRY(check_widths(c, &scene, words, &served, err));

@@ -50,7 +50,7 @@ loci_status loci_check_hard_repeats(loci_check *c, loci_error *err)
     loci_status status = LOCI_OK;
 
     for (size_t i = 0; i < 2; i++) {
-        LOCI_TRY(loci_subject_open(&s, c, &(loci_scene){.docs = 3, .seq = 40, .keys = 40, .dtype = dtypes[i]}, err));
+        LOCI_TRY(loci_subject_open(&s, c, &(loci_scene){.docs = 3, .seq = 40, .dtype = dtypes[i]}, err));
         back = s.caps & LOCI_CAP_BACKWARD;
         for (int n = 0; s.t && n < 10; n++) {
             LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.back = back}, err, "in repetition %d, %s", n,
@@ -125,7 +125,9 @@ loci_status loci_check_state_resume(loci_check *c, loci_error *err)
     LOCI_TRY(loci_left_keep(&want, &a, err));
     for (int64_t d = 0; d < a.size.docs; d++)
         loci_trial_length(a.t, d, BEFORE, 0);
-    LOCI_TRY(loci_subject_run(&a, NULL, err, "over the first %d tokens", BEFORE));
+    loci_cut_free(&cut);
+    LOCI_TRY(loci_cut_pieces(&cut, a.t, (const int32_t[]){BEFORE}, 1, err));
+    LOCI_TRY(loci_subject_run(&a, &(loci_trial_how){.cut = &cut}, err, "over the first %d tokens", BEFORE));
     LOCI_TRY(loci_left_keep(&half, &a, err));
     LOCI_TRY(loci_subject_open(&b, c, &(loci_scene){.seq = TOKENS - BEFORE, .capacity = 64}, err));
     copy_ports(&b, &a, &half, BEFORE);

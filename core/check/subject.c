@@ -75,9 +75,10 @@ out:
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
+/* By fit, or in words by create: a size or dtype that it cannot serve with this config. */
 static bool declined(const loci_error *why)
 {
-    return why->code == LOCI_E_PLUGIN || why->code == LOCI_E_UNSUPPORTED;
+    return why->code == LOCI_E_PLUGIN || why->code == LOCI_E_UNSUPPORTED || why->code == LOCI_E_CONFIG;
 }
 
 /* Some sizes in turn, until one is served: not every rule can have e apart from d. */
@@ -164,12 +165,14 @@ void loci_subject_close(loci_subject *s)
 loci_status loci_subject_warm(loci_subject *s, int64_t tokens, loci_error *err)
 {
     loci_left left = {0};
+    loci_cutting cut = {0}; /* a call of just these tokens: (1) of subject.h */
     loci_status status;
 
     for (int64_t d = 0; d < s->size.docs; d++)
         loci_trial_length(s->t, d, tokens, 0);
     loci_trial_fill(s->t, s->c->seed + 1);
-    LOCI_TRY(loci_subject_run(s, NULL, err, "over the %lld tokens before", (long long)tokens));
+    LOCI_TRY(loci_cut_pieces(&cut, s->t, (const int32_t[]){(int32_t)tokens}, 1, err));
+    LOCI_TRY(loci_subject_run(s, &(loci_trial_how){.cut = &cut}, err, "over the %lld tokens before", (long long)tokens));
     LOCI_TRY(loci_left_keep(&left, s, err));
     loci_trial_fill(s->t, s->c->seed);
     for (uint32_t i = 0; i < left.n; i++) {
@@ -181,6 +184,7 @@ loci_status loci_subject_warm(loci_subject *s, int64_t tokens, loci_error *err)
     }
     set_lengths(s, false, tokens);
 out:
+    loci_cut_free(&cut);
     loci_left_free(&left);
     return status;
 }

@@ -25,7 +25,7 @@ typedef struct loci_scene {
     loci_dtype dtype;            /* {0}: (3)                               */
     loci_context *cx;            /* NULL: the check's                      */
     const loci_attn_desc *desc;  /* attention                              */
-    int64_t keys, blocks, k_heads, v_heads; /* attention; 0: 9, 0, heads, k_heads */
+    int64_t keys, blocks, k_heads, v_heads; /* attention: 0: 9, 0, heads, k_heads; a mixer: rows of a context */
 } loci_scene;
 
 typedef struct loci_subject {

@@ -92,7 +92,10 @@ static void compare_open(const loci_watched *w, loci_text *t)
         snprintf(link, sizeof link, "/proc/self/fd/%d", i);
         n = now[i] ? readlink(link, target, sizeof target - 1) : -1;
         target[n > 0 ? n : 0] = '\0';
-        loci_text_add(t, "%s%s descriptor %d", t->len ? ", " : "", !now[i] ? "closed" : w->open[i] ? "replaced" : "opened",
+        loci_text_add(t, "%s%s descriptor %d", t->len ? ", " : "",
+                      !now[i]      ? "closed"
+                      : w->open[i] ? "replaced"
+                                   : "opened",
                       i);
         if (target[0])
             loci_text_add(t, " (%s)", target);

@@ -34,14 +34,15 @@ loci_status loci_words_check(const loci_error *said, loci_status status, const c
     char of[200];
 
     if (status > 0)
-        return loci_fail(err, LOCI_E_PLUGIN, "%s returned %d: a status is 0 or a negative LOCI_E_* (2)", what, (int)status);
+        return loci_fail(err, LOCI_E_PLUGIN, "%s returned %d: a status is 0 or a negative LOCI_E_* (2)", what,
+                         (int)status);
     if (!m[0])
         return loci_fail(err, LOCI_E_PLUGIN, "%s failed with status %d and no message: fill the loci_error", what,
                          (int)status);
     snprintf(of, sizeof of, "%.150s failed, and its message", what);
     if (said->code != status)
-        return loci_fail(err, LOCI_E_PLUGIN, "%s returned %d and left %d in the loci_error: `%.200s`", what, (int)status,
-                         (int)said->code, m);
+        return loci_fail(err, LOCI_E_PLUGIN, "%s returned %d and left %d in the loci_error: `%.200s`", what,
+                         (int)status, (int)said->code, m);
     if (loci_words_line(m, sizeof said->msg, of, err) != LOCI_OK)
         return LOCI_E_PLUGIN;
     n = strlen(m);

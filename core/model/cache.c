@@ -147,10 +147,11 @@ static loci_status attend(const loci_child *child, const loci_exec *x, const loc
     const loci_batch *k = a->k ? a->k : a->q;
     const loci_tensor *ks = &a->cache->out[a->k_slot], *vs = &a->cache->out[a->v_slot],
                       *ps = &a->cache->out[a->pos_slot];
-    loci_exec sub = *x;
+    loci_exec sub;
     int64_t ids[MOST_ROWS];
     uint32_t rows;
 
+    LOCI_COPY(&sub, x);
     sub.seed = loci_mix64(x->seed ^ n->path_hash);
     if (!a->q->pos)
         return loci_fail(err, LOCI_E_ARG, "%s: the queries came without positions", n->path);
@@ -158,8 +159,10 @@ static loci_status attend(const loci_child *child, const loci_exec *x, const loc
         const loci_run *q = &a->q->runs[i], *kr = &k->runs[i];
         int64_t cap = ks->shape[1], held = kr->pos + kr->len < cap ? kr->pos + kr->len : cap;
         loci_view vq, vk, vv, vo, vl, vdo, vdl, vdq, vdk, vdv, vqp, vkp, vid;
-        loci_attn_desc desc = *a->io->desc;
-        loci_attn_io io = *a->io;
+        loci_attn_desc desc;
+        loci_attn_io io;
+        LOCI_COPY(&desc, a->io->desc);
+        LOCI_COPY(&io, a->io);
         rows = alike(a, k, i, MOST_ROWS);
         if (q->len == 0)
             continue;

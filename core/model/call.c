@@ -48,9 +48,10 @@ static int64_t keys_of(const loci_node *mixer, const loci_session *s)
 
 loci_status loci_node_need(const loci_node *n, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
 {
-    loci_shape own = *shape;
+    loci_shape own;
     loci_status status;
 
+    LOCI_COPY(&own, shape);
     own.heads = n->shape.heads;
     own.k_heads = n->shape.k_heads;
     own.v_heads = n->shape.v_heads;
@@ -70,10 +71,11 @@ loci_status loci_node_need(const loci_node *n, const loci_shape *shape, int32_t 
 static loci_status call(const loci_node *n, const loci_exec *x, const loci_io *io, bool back, loci_error *err)
 {
     const loci_mixer *m = n->cls->iface;
-    loci_exec own = *x;
+    loci_exec own;
     struct frame f;
     loci_status status;
 
+    LOCI_COPY(&own, x);
     own.seed = loci_mix64(x->seed ^ n->path_hash);
     if (n->front) {
         status = (back ? loci_front_backward : loci_front_forward)(n, &own, io, err);

@@ -86,7 +86,7 @@ loci_status loci_front_need(const loci_node *n, const loci_shape *shape, int32_t
 /* The exec of the rule's call: what lies behind the front end's own pieces. */
 static void rule_exec(loci_exec *r, const loci_exec *x, uint64_t scratch, uint64_t saved)
 {
-    *r = *x;
+    LOCI_COPY(r, x);
     r->scratch = (char *)x->scratch + scratch;
     r->scratch_bytes = x->scratch_bytes - scratch;
     if (x->saved) {

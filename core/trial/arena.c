@@ -70,6 +70,6 @@ bool loci__arena_intact(const struct arena *a)
 {
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
-    return !a->map || (canaries((char *)a->map + page, a->at) &&
-                       canaries((char *)a->at + a->bytes, page_behind(a, page)));
+    return !a->map ||
+           (canaries((char *)a->map + page, a->at) && canaries((char *)a->at + a->bytes, page_behind(a, page)));
 }

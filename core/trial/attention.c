@@ -180,7 +180,8 @@ loci_status loci__attention_run(struct loci_trial *t, const loci_trial_how *how,
         goto out;
     }
     if (how->cut && how->cut->n_calls != 1) {
-        status = loci_fail(err, LOCI_E_ARG, "an attention has no state: it runs in one call, not in %u", how->cut->n_calls);
+        status =
+            loci_fail(err, LOCI_E_ARG, "an attention has no state: it runs in one call, not in %u", how->cut->n_calls);
         goto out;
     }
     loci_exec_init(&a.x, t->cx, &t->session, (how->back ? LOCI_X_SAVE : 0) | (how->train ? LOCI_X_TRAIN : 0),

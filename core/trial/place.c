@@ -21,8 +21,12 @@ static void layout_runs(struct call *c, const struct run *r)
         const struct trial_port *given = (const struct trial_port *)(void *)loci_trial_find(r->t, "positions");
         const int64_t pos = t->pos0[p->doc] + p->from;
         c->runs[i] = (loci_run){p->row, p->begin, p->len, p->doc, pos, 40 + (uint64_t)p->doc};
-        c->k_runs[i] = (loci_run){p->doc, 0, (int32_t)(p->from == 0 ? t->size.keys : 0), p->doc,
-                                  p->from == 0 ? 0 : t->size.keys, 40 + (uint64_t)p->doc};
+        c->k_runs[i] = (loci_run){p->doc,
+                                  0,
+                                  (int32_t)(p->from == 0 ? t->size.keys : 0),
+                                  p->doc,
+                                  p->from == 0 ? 0 : t->size.keys,
+                                  40 + (uint64_t)p->doc};
         for (int32_t j = 0; j < p->len; j++) {
             const int64_t at = (int64_t)p->row * c->cut->seq + p->begin + j;
             c->used[at] = true;
@@ -37,12 +41,11 @@ static loci_status check_cut(const loci_cut_call *cut, const loci_trial *t, loci
     for (uint32_t i = 0; i < cut->n; i++) {
         const loci_piece *p = &cut->pieces[i];
         if (p->doc < 0 || p->doc >= t->size.docs || p->from < 0 || p->len < 0 || p->row < 0 || p->begin < 0 ||
-            (int64_t)p->from + p->len > t->len[p->doc] || p->row >= cut->rows ||
-            (int64_t)p->begin + p->len > cut->seq)
-            return loci_fail(err, LOCI_E_ARG,
-                             "piece %u of a cut does not fit: document %d, tokens [%d, +%d) at row %d, token %d of %d x %d",
-                             i, (int)p->doc, (int)p->from, (int)p->len, (int)p->row, (int)p->begin, (int)cut->rows,
-                             (int)cut->seq);
+            (int64_t)p->from + p->len > t->len[p->doc] || p->row >= cut->rows || (int64_t)p->begin + p->len > cut->seq)
+            return loci_fail(
+                err, LOCI_E_ARG,
+                "piece %u of a cut does not fit: document %d, tokens [%d, +%d) at row %d, token %d of %d x %d", i,
+                (int)p->doc, (int)p->from, (int)p->len, (int)p->row, (int)p->begin, (int)cut->rows, (int)cut->seq);
     }
     return LOCI_OK;
 }
@@ -51,7 +54,8 @@ loci_status loci__call_new(struct call *c, const struct run *r, const loci_cut_c
 {
     loci_status status = LOCI_OK;
     const loci_device cpu = {LOCI_CPU, 0};
-    const uint64_t tokens = (uint64_t)cut->rows * (uint64_t)cut->seq, keys = (uint64_t)(r->t->size.docs * r->t->size.keys);
+    const uint64_t tokens = (uint64_t)cut->rows * (uint64_t)cut->seq,
+                   keys = (uint64_t)(r->t->size.docs * r->t->size.keys);
 
     c->cut = cut;
     c->need = (loci_need){.struct_size = sizeof c->need};
@@ -179,8 +183,8 @@ void loci__gather(const struct call *c, const struct run *r, uint32_t p, const s
     }
 }
 
-loci_status loci__check_padding(const struct call *c, const struct run *r, uint32_t p, const struct slab *s, double want,
-                                const char *what, loci_error *err)
+loci_status loci__check_padding(const struct call *c, const struct run *r, uint32_t p, const struct slab *s,
+                                double want, const char *what, loci_error *err)
 {
     const struct trial_port *port = &r->t->ports[p];
 
@@ -191,11 +195,12 @@ loci_status loci__check_padding(const struct call *c, const struct run *r, uint3
         for (uint64_t e = 0; !c->used[i] && e < port->row; e++) {
             const double got = loci__get(loci__slab_at(s, i / c->cut->seq, i % c->cut->seq, e), port->p.dtype);
             if (got != want)
-                return loci_fail(err, LOCI_E_PLUGIN,
-                                 "%s/%s: %s writes %g into %s at row %lld, token %lld, which is in no run: leave padding "
-                                 "alone",
-                                 r->t->node->section, r->t->node->cls->id, what, got, port->p.name,
-                                 (long long)(i / c->cut->seq), (long long)(i % c->cut->seq));
+                return loci_fail(
+                    err, LOCI_E_PLUGIN,
+                    "%s/%s: %s writes %g into %s at row %lld, token %lld, which is in no run: leave padding "
+                    "alone",
+                    r->t->node->section, r->t->node->cls->id, what, got, port->p.name, (long long)(i / c->cut->seq),
+                    (long long)(i % c->cut->seq));
         }
     return LOCI_OK;
 }

@@ -3,7 +3,8 @@
  * The ports of a trial: every tensor of the component by name.
  *
  *     attention            q k v, the tensors of its descriptor            -> o lse
- *     mixer, composition   x (context positions)  param.* state.*          -> y
+ *     mixer                x (context positions)  param.* state.*          -> y
+ *     composition          x  param.* state.*                              -> y
  *     memory's rule        q k v gate.*  param.* state.*                   -> y
  *     memory with front    x  param.* state.*                              -> y
  *
@@ -200,8 +201,8 @@ static loci_status states(struct loci_trial *t, const loci_node *n, uint64_t at,
     for (uint32_t i = 0; i < n->n_states; i++) {
         struct trial_port *p = NULL;
         const uint64_t bytes = (uint64_t)loci_elements(&b.t[i]) * loci_dtype_bytes(b.t[i].dtype);
-        LOCI_TRY(add(t, &p, loci_format("%s.%s", prefix, n->states[i].name), LOCI_PORT_STATE, PLACE_STATE,
-                     b.t[i].dtype, b.t[i].ndim, b.shape[i], err));
+        LOCI_TRY(add(t, &p, loci_format("%s.%s", prefix, n->states[i].name), LOCI_PORT_STATE, PLACE_STATE, b.t[i].dtype,
+                     b.t[i].ndim, b.shape[i], err));
         p->at = at;
         p->p.cache = (n->states[i].flags & LOCI_SLOT_CACHE) != 0;
         p->top = n == t->node;
@@ -242,7 +243,7 @@ loci_status loci__ports_make(struct loci_trial *t, loci_error *err)
         if (loci__is_context(t))
             LOCI_TRY(add(t, NULL, loci_strdup("context"), LOCI_PORT_INPUT, PLACE_CONTEXT, z->dtype, 3,
                          (int64_t[]){z->docs, z->keys, z->dim}, err));
-        if (t->kind != LOCI_IS_MEMORY)
+        if (t->kind == LOCI_IS_MIXER)
             LOCI_TRY(tokens(t, "positions", LOCI_PORT_INPUT, PLACE_POSITIONS, loci_i32, 0, 0, err));
     }
     LOCI_TRY(weights(t, err));

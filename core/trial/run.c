@@ -13,13 +13,13 @@
 static loci_status check_documents(const loci_trial *t, loci_error *err)
 {
     for (int64_t d = 0; d < t->size.docs; d++) {
-        if (t->len[d] < 0 || t->len[d] > t->size.seq || t->pos0[d] < 0 ||
-            t->pos0[d] + t->len[d] > t->size.capacity)
-            return loci_fail(err, LOCI_E_ARG,
-                             "document %lld has %lld tokens after %lld: at most %lld fit a call and %lld the stream: ask "
-                             "for a larger capacity",
-                             (long long)d, (long long)t->len[d], (long long)t->pos0[d], (long long)t->size.seq,
-                             (long long)t->size.capacity);
+        if (t->len[d] < 0 || t->len[d] > t->size.seq || t->pos0[d] < 0 || t->pos0[d] + t->len[d] > t->size.capacity)
+            return loci_fail(
+                err, LOCI_E_ARG,
+                "document %lld has %lld tokens after %lld: at most %lld fit a call and %lld the stream: ask "
+                "for a larger capacity",
+                (long long)d, (long long)t->len[d], (long long)t->pos0[d], (long long)t->size.seq,
+                (long long)t->size.capacity);
         for (uint32_t p = 0; p < t->n; p++)
             if (t->pos0[d] > 0 && t->ports[p].p.cache && !t->ports[p].p.given && !loci__is_context(t))
                 return loci_fail(err, LOCI_E_ARG, "document %lld had %lld tokens before: give %s, which holds them",
@@ -37,8 +37,8 @@ static loci_status open_run(struct run *r, loci_trial *t, const loci_trial_how *
     if (how->inplace && how->back)
         return loci_fail(err, LOCI_E_ARG, "a state that is overwritten has no backward: ask for one or the other");
     LOCI_TRY(check_documents(t, err));
-    r->flags = (how->back ? LOCI_X_SAVE : 0) | (how->train ? LOCI_X_TRAIN : 0) |
-               (how->inplace ? LOCI_X_STATE_INPLACE : 0);
+    r->flags =
+        (how->back ? LOCI_X_SAVE : 0) | (how->train ? LOCI_X_TRAIN : 0) | (how->inplace ? LOCI_X_STATE_INPLACE : 0);
     r->n_calls = cut->n_calls;
     r->n_states = how->back ? cut->n_calls + 1 : how->inplace ? 1 : 2;
     if (how->back && r->n_states == 2)
@@ -87,8 +87,8 @@ static void weights_out(const loci_trial *t, double from)
     for (uint32_t i = 0; i < t->n; i++) {
         const struct trial_port *p = &t->ports[i];
         for (uint64_t j = 0; p->p.weight && j < p->p.elements; j++)
-            p->p.grad[j] = loci__get((char *)loci_ptr(&p->p.weight->grad.t) + j * loci_dtype_bytes(p->p.dtype),
-                                     p->p.dtype) - from;
+            p->p.grad[j] =
+                loci__get((char *)loci_ptr(&p->p.weight->grad.t) + j * loci_dtype_bytes(p->p.dtype), p->p.dtype) - from;
     }
 }
 

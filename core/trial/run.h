@@ -14,8 +14,8 @@ struct call {
     int32_t *pos, *k_pos;
     loci_view v_pos, v_k_pos;
     loci_batch q, k;
-    bool *used;        /* [rows, seq]: is the token in a run? */
-    struct slab *val;  /* [ports] inputs and outputs          */
+    bool *used;       /* [rows, seq]: is the token in a run? */
+    struct slab *val; /* [ports] inputs and outputs          */
     struct arena saved;
     loci_need need;
 };
@@ -27,7 +27,7 @@ struct run {
     struct call *calls;
     struct arena *states; /* [n_states]: of call i: states[in_of(i)] -> states[out_of(i)] */
     uint32_t n_states;
-    struct arena grad;    /* of the states */
+    struct arena grad; /* of the states */
     uint64_t flags;
 };
 
@@ -48,10 +48,11 @@ void loci__call_free(struct call *c, const struct run *r);
 loci_status loci__call_value(struct call *c, const struct run *r, uint32_t p, loci_error *err);
 /* Into s: cotangents of an output, `from` for an input's gradient. */
 loci_status loci__call_grad(struct slab *s, const struct call *c, const struct run *r, uint32_t p, loci_error *err);
-void loci__gather(const struct call *c, const struct run *r, uint32_t p, const struct slab *s, double *to, double minus);
+void loci__gather(const struct call *c, const struct run *r, uint32_t p, const struct slab *s, double *to,
+                  double minus);
 /* (6) of trial.h */
-loci_status loci__check_padding(const struct call *c, const struct run *r, uint32_t p, const struct slab *s, double want,
-                                const char *what, loci_error *err);
+loci_status loci__check_padding(const struct call *c, const struct run *r, uint32_t p, const struct slab *s,
+                                double want, const char *what, loci_error *err);
 
 /* call.c: one call of the component */
 loci_status loci__call_forward(struct run *r, uint32_t i, loci_error *err);

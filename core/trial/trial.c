@@ -78,8 +78,8 @@ static void take_weights(loci_trial *t)
     for (uint32_t i = 0; i < t->n; i++) {
         struct trial_port *p = &t->ports[i];
         for (uint64_t j = 0; p->p.weight && j < p->p.elements; j++)
-            p->start[j] = p->p.value[j] = loci__get((char *)loci_ptr(&p->p.weight->value.t) + j * loci_dtype_bytes(p->p.dtype),
-                                      p->p.dtype);
+            p->start[j] = p->p.value[j] =
+                loci__get((char *)loci_ptr(&p->p.weight->value.t) + j * loci_dtype_bytes(p->p.dtype), p->p.dtype);
     }
 }
 
@@ -103,7 +103,8 @@ loci_status loci_trial_open(loci_trial **out, loci_context *cx, const char *kind
     while (t->kind < LOCI_IS_COMPOSE && strcmp(kinds[t->kind], kind))
         t->kind++;
     if (strcmp(kinds[t->kind], kind)) {
-        status = loci_fail(err, LOCI_E_ARG, "`%s` is no kind that runs alone: attention, mixer, memory or compose", kind);
+        status =
+            loci_fail(err, LOCI_E_ARG, "`%s` is no kind that runs alone: attention, mixer, memory or compose", kind);
         goto out;
     }
     t->desc = (loci_attn_desc){.struct_size = sizeof t->desc, .window_left = -1, .window_right = -1};
@@ -113,7 +114,8 @@ loci_status loci_trial_open(loci_trial **out, loci_context *cx, const char *kind
     LOCI_TRY(check_size(size, t->kind, err));
     LOCI_TRY(make_node(t, kind, err));
     if (loci__is_context(t) && !(loci_node_caps(t->node) & LOCI_CAP_CONTEXT)) {
-        status = loci_fail(err, LOCI_E_UNSUPPORTED, "mixer/%s takes no context of its own: leave it out", t->node->cls->id);
+        status =
+            loci_fail(err, LOCI_E_UNSUPPORTED, "mixer/%s takes no context of its own: leave it out", t->node->cls->id);
         goto out;
     }
     t->mask = size->mask ? *size->mask : (loci_mask){sizeof t->mask, !loci__is_context(t), -1, -1};

@@ -43,16 +43,16 @@ enum loci_port_role { LOCI_PORT_INPUT, LOCI_PORT_GATE, LOCI_PORT_WEIGHT, LOCI_PO
 /* The sizes of a trial. What a kind does not have is ignored; heads, dk, dv of a memory's front end, of a mixer and of a
  * composition are the config's. */
 typedef struct loci_trial_size {
-    int64_t docs, seq;                                 /* B, T                                    */
-    int64_t keys;                                      /* attention: S; mixers: context rows or 0 */
-    int64_t blocks;                                    /* attention with a block table: of k and v */
-    int64_t dim;                                       /* D                                       */
-    int64_t heads, k_heads, v_heads, dk, dv;           /* attention; a memory's rule: heads dk dv */
-    int64_t capacity;                                  /* most tokens of a stream; 0: seq         */
+    int64_t docs, seq;                       /* B, T                                    */
+    int64_t keys;                            /* attention: S; mixers: context rows or 0 */
+    int64_t blocks;                          /* attention with a block table: of k and v */
+    int64_t dim;                             /* D                                       */
+    int64_t heads, k_heads, v_heads, dk, dv; /* attention; a memory's rule: heads dk dv */
+    int64_t capacity;                        /* most tokens of a stream; 0: seq         */
     loci_dtype dtype;
     /* Attention: numbers, and the tensors that are not NULL: each becomes a port of its shape, with its values when it
-     * has data. q_seg and k_seg that are one tensor become `segment_ids`. `blocks` is handed on as it is. Kept by the
-     * trial while it is open. NULL: nothing but scale 1 / sqrt(dk). */
+     * has data. q_seg and k_seg that are one tensor become `segment_ids`. `blocks` is handed on as it is and must live as
+     * long as the trial; all else is copied. NULL: nothing but scale 1 / sqrt(dk). */
     const loci_attn_desc *desc;
     const loci_mask *mask; /* mixers and compositions; NULL: causal, or with a context everything */
 } loci_trial_size;
@@ -65,14 +65,14 @@ typedef struct loci_port {
     int32_t ndim;
     int64_t shape[LOCI_MAX_DIM];
     uint64_t elements;
-    bool real;      /* has a gradient: not a mask, length, index                   */
-    bool cache;     /* a state of rows appended: see loci_trial_rows               */
-    double lo, hi;  /* of a gate's values, and of inputs with a range; else -inf, inf */
-    double *value;  /* inputs, weights, states before the run; outputs after it    */
-    double *grad;   /* after a backward; of outputs: the cotangent, before it      */
-    double *end;    /* states: after the run                                       */
-    double *end_grad; /* states: the cotangent of `end`, before a backward         */
-    bool given;     /* states, positions: value holds; else (3), and the usual     */
+    bool real;                 /* has a gradient: not a mask, length, index                   */
+    bool cache;                /* a state of rows appended: see loci_trial_rows               */
+    double lo, hi;             /* of a gate's values, and of inputs with a range; else -inf, inf */
+    double *value;             /* inputs, weights, states before the run; outputs after it    */
+    double *grad;              /* after a backward; of outputs: the cotangent, before it      */
+    double *end;               /* states: after the run                                       */
+    double *end_grad;          /* states: the cotangent of `end`, before a backward         */
+    bool given;                /* states, positions: value holds; else (3), and the usual     */
     const loci_weight *weight; /* weights: as declared, under its full name         */
 } loci_port;
 
@@ -117,9 +117,11 @@ typedef struct loci_cutting {
 
 loci_status loci_cut_whole(loci_cutting *out, const loci_trial *t, loci_error *err);
 /* Every document in pieces of these lengths, the last repeated until the end: {1}, 1: token by token. */
-loci_status loci_cut_pieces(loci_cutting *out, const loci_trial *t, const int32_t *lengths, uint32_t n, loci_error *err);
-loci_status loci_cut_alone(loci_cutting *out, const loci_trial *t, loci_error *err);  /* a call a document           */
-loci_status loci_cut_packed(loci_cutting *out, const loci_trial *t, loci_error *err); /* one row, with padding between */
+loci_status loci_cut_pieces(loci_cutting *out, const loci_trial *t, const int32_t *lengths, uint32_t n,
+                            loci_error *err);
+loci_status loci_cut_alone(loci_cutting *out, const loci_trial *t, loci_error *err); /* a call a document           */
+loci_status loci_cut_packed(loci_cutting *out, const loci_trial *t,
+                            loci_error *err); /* one row, with padding between */
 /* Rows in this order (order[i]: the document in row i). */
 loci_status loci_cut_shuffled(loci_cutting *out, const loci_trial *t, const int32_t *order, loci_error *err);
 void loci_cut_free(loci_cutting *cut);
@@ -128,16 +130,16 @@ void loci_cut_free(loci_cutting *cut);
 
 typedef struct loci_trial_how {
     const loci_cutting *cut; /* NULL: the whole */
-    int32_t op;          /* of a memory: LOCI_OP_STEP, READ or WRITE; others: ignored */
-    bool back;           /* and the backward */
-    bool train;          /* with LOCI_X_TRAIN: dropout */
-    bool harsh;          /* (4) */
-    bool dirty;          /* outputs, and states that a call writes, hold other numbers beforehand */
-    bool inplace;        /* state_out is state_in: only without back                   */
-    bool padded;         /* strides larger than the shape says, for kinds that see strides */
-    uint32_t misalign;   /* bytes added to the address of every input and output; a multiple of the element */
-    double from;         /* (5) */
-    const double *o, *lse; /* attention: what a backward reads instead of what the forward gave */
+    int32_t op;              /* of a memory: LOCI_OP_STEP, READ or WRITE; others: ignored */
+    bool back;               /* and the backward */
+    bool train;              /* with LOCI_X_TRAIN: dropout */
+    bool harsh;              /* (4) */
+    bool dirty;              /* outputs, and states that a call writes, hold other numbers beforehand */
+    bool inplace;            /* state_out is state_in: only without back                   */
+    bool padded;             /* strides larger than the shape says, for kinds that see strides */
+    uint32_t misalign;       /* bytes added to the address of every input and output; a multiple of the element */
+    double from;             /* (5) */
+    const double *o, *lse;   /* attention: what a backward reads instead of what the forward gave */
     /* Told after every call of a run with what it was given; may be NULL. */
     void (*seen)(void *arg, const loci_exec *x, const loci_slots *slots);
     void *arg;

@@ -9,6 +9,7 @@
 #include <loci/plugin.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -42,6 +43,23 @@ static loci_status loci_refuse(loci_error *err, loci_status code, const char *wh
         if (loci_status_ != LOCI_OK) \
             return loci_status_; \
     } while (0)
+
+/* *to becomes a copy of *from, structs that begin with struct_size, when the other side wrote *from: what both versions
+ * know is copied, the rest is zero, and struct_size is that of the copy. `own = *x` would read past the end of a shorter
+ * struct, or keep the size of a longer one and so promise members that the copy lacks.
+ *     loci_exec own;
+ *     LOCI_COPY(&own, x); */
+#define LOCI_COPY(to, from) loci_copy(to, (uint32_t)sizeof *(1 ? (from) : (to)), from)
+static inline void loci_copy(void *to, uint32_t size, const void *from)
+{
+    uint32_t held;
+
+    memcpy(&held, from, sizeof held);
+    if (held < size)
+        memset((char *)to + held, 0, size - held);
+    memcpy(to, from, held < size ? held : size);
+    memcpy(to, &size, sizeof size);
+}
 
 /* A tensor with its own shape and strides, so that views can stand on the stack. t points into the struct: do not copy
  * it, set it again. */

@@ -525,6 +525,37 @@ static void cpu__declines_by_name(void)
     attn_done();
 }
 
+/* Others keep their bits, and lse is as it was. */
+static void cpu__an_undefined_value_reaches_only_who_sees_it(void)
+{
+    static const double odd[] = {NAN, INFINITY};
+
+    for (int level = 0; level < 3; level++)
+        for (int n = 0; n < 4; n++) {
+            attn_prob *p = attn_new(1, 60, 60, 2, 1, 1, 4, 5);
+            const attn_how how = {.dtype = n & 1 ? 'd' : 'f', .forward_only = 1};
+            attn_out *was, *is;
+
+            setenv("LOCI_CPU", levels[level], 1);
+            p->a.causal = 1;
+            p->a.window_left = 9;
+            was = attn_run(attn_host(), &loci_attn_cpu_class, p, how);
+            p->v[40 * 5 + 2] = odd[n / 2];
+            is = attn_run(attn_host(), &loci_attn_cpu_class, p, how);
+            for (int64_t x = 0; was && is && x < 60 * 2 * 5; x++) {
+                const int64_t i = x / 10;
+                const int sees = i >= 40 && i <= 49;
+                if (!sees || x % 5 == 2) /* the other columns of who sees it may be rounded otherwise */
+                    CK_TRUE(sees ? !isfinite(is->o[x]) : is->o[x] == was->o[x], "%s: o[%d][%d] is %g, was %g",
+                            levels[level], (int)i, (int)(x % 10), is->o[x], was->o[x]);
+            }
+            for (int64_t x = 0; was && is && x < 2 * 60; x++)
+                CU_ASSERT(is->lse[x] == was->lse[x]);
+            attn_done();
+        }
+    unsetenv("LOCI_CPU");
+}
+
 #define TESTS(X) \
     X(cpu__float_errs_at_most_twice_as_much_as_ref) \
     X(cpu__every_length_and_width_has_its_tail) \
@@ -538,6 +569,7 @@ static void cpu__declines_by_name(void)
     X(cpu__backward_takes_the_lse_of_a_larger_key_set) \
     X(cpu__decoding_one_by_one_equals_one_call) \
     X(cpu__an_undefined_key_that_is_seen_is_not_hidden) \
+    X(cpu__an_undefined_value_reaches_only_who_sees_it) \
     X(cpu__exponential_is_good_to_three_units_in_the_last_place) \
     X(cpu__memory_does_not_grow_with_the_square) \
     X(cpu__declines_by_name)

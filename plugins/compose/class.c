@@ -106,7 +106,7 @@ static loci_status create(enum form form, const loci_host *host, const loci_conf
     m->host = host;
     m->ops = host->get_ext(host, shape->device, LOCI_EXT_OPS);
     m->form = form;
-    m->shape = *shape;
+    LOCI_COPY(&m->shape, shape);
     m->dim = shape->dim;
     read_keys(m, config);
     if (!m->ops) {

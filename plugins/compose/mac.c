@@ -111,8 +111,9 @@ static loci_status sizes(const loci_module *m, const loci_shape *shape, int64_t 
 {
     const loci_host *host = m->host;
     const loci_need *const needs[] = {&k->read, &k->mix, &k->step};
-    loci_shape s = *shape;
+    loci_shape s;
 
+    LOCI_COPY(&s, shape);
     *k = (struct mac){.steps = steps, .R = shape->runs, .L = shape->seq < m->segment_tok ? shape->seq : m->segment_tok};
     k->Q = m->retrieval == SUMMARY ? m->summary_tok : m->retrieval == PREVIOUS ? m->segment_tok : k->L;
     k->S = m->persistent_tok + k->Q + k->L;

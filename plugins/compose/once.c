@@ -55,7 +55,7 @@ static void layout(const loci_module *m, void *buffers, bool save, bool back, st
 /* The shape of a child's call over the extended rows. */
 static const loci_shape *extended_shape(loci_shape *e, const loci_shape *shape, const struct once *o)
 {
-    *e = *shape;
+    LOCI_COPY(e, shape);
     e->rows = 1;
     e->seq = e->ctx = o->ext.E;
     return e;
@@ -67,8 +67,9 @@ static loci_status sizes(const loci_module *m, const loci_shape *shape, struct o
 {
     const int64_t P = m->persistent_tok, rows = shape->rows > 0 ? shape->rows : 1;
     loci_need mix = {.struct_size = sizeof mix}, mem = {.struct_size = sizeof mem};
-    loci_shape s = *shape, e;
+    loci_shape s, e;
 
+    LOCI_COPY(&s, shape);
     *o = (struct once){.n = shape->rows * shape->seq};
     if (P > 0)
         o->ext = (struct extension){.E = o->n + P * shape->runs, .n = o->n, .runs = shape->runs};

@@ -147,8 +147,9 @@ loci_status call_fits(const struct call *c)
 
 loci_exec child_exec(const struct call *c, void *saved, uint64_t saved_bytes, uint64_t flags)
 {
-    loci_exec x = *c->x;
+    loci_exec x;
 
+    LOCI_COPY(&x, c->x);
     x.flags = flags;
     x.scratch = (char *)x.scratch + c->room.scratch.at;
     x.scratch_bytes -= c->room.scratch.at;

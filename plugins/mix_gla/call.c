@@ -127,7 +127,7 @@ static loci_status begin(struct call *c, loci_module *m, const loci_exec *x, con
     gla_layout(&c->l, m, c->N, save, back, &scratch, &saved, &host);
     if (scratch.at > x->scratch_bytes || host.at > x->host_bytes || (save && saved.at > x->saved_bytes))
         return fail(c, "%lld tokens are more than was planned for", (long long)c->N);
-    c->rest = *x;
+    LOCI_COPY(&c->rest, x);
     c->rest.scratch = (char *)x->scratch + scratch.at;
     c->rest.scratch_bytes -= scratch.at;
     if (save) {

@@ -196,8 +196,9 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
 {
     const loci_scan_io io = gla_scan(m);
     loci_need scan = {.struct_size = sizeof scan};
-    loci_shape inner = *shape;
+    loci_shape inner;
 
+    LOCI_COPY(&inner, shape);
     if (op != LOCI_OP_MIX)
         return fail(err, LOCI_E_UNSUPPORTED, "a mixer knows one operation, not number %d", (int)op);
     LOCI_RETURN_IF(loci_countable(shape, "mixer/gla", err));

@@ -66,8 +66,7 @@ static loci_status clean(loci_view *v, const struct call *c, const loci_batch *b
 static void positions(loci_batch *out, loci_view *v, const struct call *c, const loci_batch *b, int64_t B, int64_t T,
                       int32_t *mem)
 {
-    *out = *b;
-    out->struct_size = sizeof *out;
+    LOCI_COPY(out, b);
     if (b->pos)
         return;
     memset(mem, 0xff, (size_t)(B * T) * sizeof *mem);
@@ -147,7 +146,7 @@ static loci_status begin(struct call *c, const loci_io *io, bool back)
     if (scratch.at > x->scratch_bytes || host.at > x->host_bytes || (save && saved.at > x->saved_bytes))
         return loci_refuse(c->err, LOCI_E_ARG, "mixer/mha", "%lld tokens and %lld context rows are more than was planned for",
                         (long long)(c->B * c->T), (long long)(c->Bc * c->S));
-    c->rest = *x;
+    LOCI_COPY(&c->rest, x);
     c->rest.scratch = (char *)x->scratch + scratch.at;
     c->rest.scratch_bytes -= scratch.at;
     c->rest.host_scratch = (char *)x->host_scratch + host.at;

@@ -205,10 +205,11 @@ static loci_status declare(loci_module *m, void *decl, loci_error *err)
 static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
 {
     const int64_t ctx = shape->ctx > shape->seq ? shape->ctx : shape->seq;
-    loci_shape sub = *shape;
+    loci_shape sub;
     loci_need child = {.struct_size = sizeof child};
     loci_status status;
 
+    LOCI_COPY(&sub, shape);
     if (op != LOCI_OP_MIX)
         return loci_refuse(err, LOCI_E_UNSUPPORTED, "mixer/mha", "a mixer knows one operation, not number %d", (int)op);
     LOCI_RETURN_IF(loci_countable(shape, "mixer/mha", err));

@@ -7,7 +7,6 @@
 #     test ID      that one, or `pass`: nothing is wrong
 #     says TEXT    and its message holds this
 #     also ID      this one may fail as well
-#     wild         it touches what is not its own: under a sanitizer any test may fail
 #
 # A new one is a folder with these two files and a word in the list. The compiler links them without libtool: libtool's
 # care (-z defs, one exported symbol) is what some of them must lack.
@@ -22,13 +21,21 @@ bad_names = good two_majors \
     static_tls two_symbols undefined_symbol unmannered unnoted_class untidy_text works_at_load wrong_magic \
     allocates_in_forward counts_threads empty_call leaks_in_forward locale_in_forward odd_address past_scratch \
     stale_scratch tight_strides
+# Wrong in numbers: of base.h and of attention.h.
+bad_names += adds_to_output counts_calls counts_from_call drops_end_gradient drops_start_gradient first_row_for_all \
+    forgets_start keeps_state_itself loses_momentum masks_by_zero mixes_heads narrow_heads no_backward no_reset \
+    not_in_place overwrites_gradient pooled_gate read_writes reads_ahead reads_padding rounds_gradient saves_too_little \
+    swaps_forget write_is_not_step writes_other_rows writes_padding writes_past_scratch wrong_in_float zero_gradient \
+    good_attention empty_is_nan half_a_bias heads_in_turn hides_prefix ignores_d_lse linear_cap one_key_more own_lse \
+    sink_without_gradient wide_window wrong_sign_lse
 bad_cut_names = other_machine truncated
 bad_compiled = $(bad_names:%=tests/bad/%.so)
 bad_plugins = $(bad_compiled) $(bad_cut_names:%=tests/bad/%.so)
 BAD_LINK = $(CC) $(PLUGIN_CPPFLAGS) $(CPPFLAGS) $(AM_CFLAGS) $(CFLAGS) -fvisibility=hidden -fPIC -shared \
            $(AM_LDFLAGS) $(LDFLAGS) -Wl,-z,undefs -Wl,--build-id $(BAD_MORE)
 
-$(bad_compiled): tests/bad/%.so: tests/bad/%/plugin.c tests/bad/base.h tests/bad/device.h include/loci/plugin.h include/loci/author.h
+$(bad_compiled): tests/bad/%.so: tests/bad/%/plugin.c tests/bad/base.h tests/bad/term.h tests/bad/attention.h tests/bad/device.h \
+                include/loci/plugin.h include/loci/author.h
 	@$(MKDIR_P) $(@D)
 	$(AM_V_CCLD)$(BAD_LINK) -o $@ $< $(BAD_LIBS)
 
@@ -54,4 +61,4 @@ tests/bad/other_machine.so: tests/bad/good.so
 
 CLEANFILES += $(bad_plugins) tests/bad/missing_library/gone/libloci_absent.so
 EXTRA_DIST += $(bad_plugins:.so=/expect) $(bad_compiled:.so=/plugin.c) tests/bad/missing_library/absent.c \
-              tests/bad/base.h tests/bad/device.h tests/bad/bad.h
+              tests/bad/base.h tests/bad/term.h tests/bad/attention.h tests/bad/device.h tests/bad/bad.h

@@ -221,7 +221,15 @@ types_are_those_of_the_file() {
     absent y.st
 }
 
-npy_is_read_too() {
+npy_and_npz_are_read_too() {
+    local words='q:F64:1x3x2x4:unit k:F64:1x3x2x4:unit v:F64:1x3x2x4:normal gate.alpha:F64:1x3x2:0.25 gate.theta:F64:1x3x2:0.5'
+    tensors in.st $words
+    tensors in.npz $words
+    apply memory/delta in.st a.st
+    exits 0
+    apply memory/delta in.npz b.st
+    exits 0
+    same a.st b.st
     {
         printf '\223NUMPY\001\000v\000'
         printf '%-117s\n' "{'descr': '<f8', 'fortran_order': False, 'shape': (1, 2, 4), }"
@@ -327,6 +335,8 @@ what_is_wrong_is_named_and_nothing_is_written() {
     refused 6 'no `context`' -- compose/plain --in=x.st
     tensors a.st q:F64:1x2x3x4:normal k:F64:1x2x2x4:normal v:F64:1x2x2x4:normal
     refused 6 '3 heads of `q`' -- attention/ref --in=a.st
+    tensors a.st q:F64:1x2x2x4:normal k:F64:1x2x2x4:normal v:F64:1x2x2x4:normal lengths:I32:1:3
+    refused 6 '`lengths` holds 3' -- attention/cpu --in=a.st
     refused 2 'one call' -- attention/ref --in=a.st --pieces=1
     loci apply memory/titans --in=in.st --out=no.npz
     exits 2
@@ -387,6 +397,6 @@ what_was_done_is_told() {
 
 facts attention_of_equal_scores_is_the_mean tensors_of_a_descriptor_are_read pages_are_the_keys_themselves \
     rules_do_their_formula pieces_are_the_whole a_run_goes_on_from_its_state weights_come_from_the_seed_or_the_file \
-    seeds_give_what_a_model_begins_with types_are_those_of_the_file npy_is_read_too info_is_enough_to_drive_it \
+    seeds_give_what_a_model_begins_with types_are_those_of_the_file npy_and_npz_are_read_too info_is_enough_to_drive_it \
     what_is_wrong_is_named_and_nothing_is_written a_result_is_replaced_whole_or_not_at_all \
     gates_outside_of_their_range_are_a_warning what_was_done_is_told

@@ -162,6 +162,18 @@ tests_are_listed_with_what_they_do() {
     is 'kinds of file.loads' "$(json out id=file.loads kinds '*')" file
 }
 
+every_test_stands_in_the_guide() {
+    local id
+    loci check --list --json
+    exits 0
+    json out '*' id >ids
+    while read -r id; do
+        has_all "$LOCI_TEST_SRC/docs/guide/check-a-plugin.md" "| \`$id\` |" "| $(json out "id=$id" does) |"
+    done <ids
+    [ "$(grep -cE '^[|] [123] [|] .[a-z]+[.][a-z0-9_]+. [|]' "$LOCI_TEST_SRC/docs/guide/check-a-plugin.md")" -eq "$(wc -l <ids)" ] ||
+        bad 'the guide has tests that do not exist'
+}
+
 tests_can_run_in_this_process() {
     loci check memory/zero --in-process --level 1
     exits 0
@@ -196,5 +208,5 @@ facts a_component_is_tested_by_name a_file_is_tested_with_every_class_in_it \
     a_crash_is_a_failed_test_that_names_signal_and_call a_hang_is_a_failed_test_that_names_the_call \
     a_plugin_that_ends_the_process_does_not_end_the_check what_is_no_plugin_is_refused_in_words \
     a_config_chooses_what_is_tested what_is_not_promised_is_skipped_and_said json_is_one_document \
-    junit_holds_the_same_results tests_are_listed_with_what_they_do tests_can_run_in_this_process \
+    junit_holds_the_same_results tests_are_listed_with_what_they_do every_test_stands_in_the_guide tests_can_run_in_this_process \
     an_interruption_ends_it a_deep_list_looks_into_every_file_and_survives

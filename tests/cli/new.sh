@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # loci new, as a stranger meets it: loci is installed into an empty folder, the environment is cleared, and every
-# template is written, built in its three ways, loaded, tested and trained. So the templates cannot rot. shellcheck
-# disable=SC2016,SC2086,SC2317 # messages hold backquotes; lists are words; facts are called by their names shellcheck
-# source=tests/cli/lib.sh
+# template is written, built in its three ways, loaded, tested and trained. So the templates cannot rot.
+# shellcheck disable=SC2016,SC2086,SC2317 # messages hold backquotes; lists are words; facts are called by their names
+# shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 id=org.example.fresh-one

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tests/cli/tensors: write a safetensors file from words, so that the tests of the command need no other tool. It shares
- * no code with the library.
+ * tests/cli/tensors: write a safetensors file (an npz, if OUT is called so) from words, so that the tests of the command
+ * need no other tool. It shares no code with the library.
  *
  *     tensors OUT WORD...
  *
@@ -164,6 +164,94 @@ static void copy(struct tensor *t, const char *word)
     fclose(f);
 }
 
+/* ---- npz: a zip of npy files, stored ------------------------------------------------------------------------------ */
+
+static uint32_t crc_of(const unsigned char *at, size_t n)
+{
+    uint32_t crc = 0xffffffff;
+
+    while (n--) {
+        crc ^= *at++;
+        for (int i = 0; i < 8; i++)
+            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+    }
+    return ~crc;
+}
+
+static void little(FILE *f, uint64_t x, int bytes)
+{
+    for (; bytes--; x >>= 8)
+        fputc((int)(x & 255), f);
+}
+
+/* The head of an npy file, padded to 128 bytes, and its data. */
+static char *npy_of(const struct tensor *t, size_t *n)
+{
+    const char kind = t->dtype[0] == 'F' ? 'f' : t->dtype[0] == 'I' ? 'i' : 'u';
+    char head[129], shape[64] = "";
+    char *all = calloc(128 + t->bytes, 1);
+
+    if (!all || !strncmp(t->dtype, "BF", 2))
+        die("has no such type in npy", t->name);
+    for (int i = 0; i < t->ndim; i++)
+        snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%lld, ", t->shape[i]);
+    snprintf(head, sizeof head, "{'descr': '%s%c%zu', 'fortran_order': False, 'shape': (%s), }",
+             size_of(t->dtype) == 1 ? "|" : "<", kind, size_of(t->dtype), shape);
+    memcpy(all, "\x93NUMPY\1\0v\0", 10);
+    memset(all + 10, ' ', 118);
+    memcpy(all + 10, head, strlen(head));
+    all[127] = '\n';
+    memcpy(all + 128, t->data, t->bytes);
+    *n = 128 + t->bytes;
+    return all;
+}
+
+/* What an entry's two headers share. */
+static void entry(FILE *f, const struct tensor *t, uint32_t crc, size_t n)
+{
+    little(f, 0, 8); /* flags, stored, time, date */
+    little(f, crc, 4);
+    little(f, n, 4);
+    little(f, n, 4);
+    little(f, strlen(t->name) + 4, 2);
+    little(f, 0, 2);
+}
+
+static void write_npz(FILE *f, const struct tensor *all, int count)
+{
+    long at[MOST], directory;
+    uint32_t crc[MOST];
+    size_t size[MOST];
+
+    for (int i = 0; i < count; i++) {
+        char *bytes = npy_of(&all[i], &size[i]);
+        crc[i] = crc_of((unsigned char *)bytes, size[i]);
+        at[i] = ftell(f);
+        fwrite("PK\3\4\24", 1, 5, f);
+        fputc(0, f);
+        entry(f, &all[i], crc[i], size[i]);
+        fprintf(f, "%s.npy", all[i].name);
+        fwrite(bytes, 1, size[i], f);
+        free(bytes);
+    }
+    directory = ftell(f);
+    for (int i = 0; i < count; i++) {
+        fwrite("PK\1\2\24\0\24", 1, 7, f);
+        fputc(0, f);
+        entry(f, &all[i], crc[i], size[i]);
+        little(f, 0, 10); /* comment, disk, attributes */
+        little(f, (uint64_t)at[i], 4);
+        fprintf(f, "%s.npy", all[i].name);
+    }
+    little(f, 0x06054b50, 4);
+    little(f, 0, 4);
+    little(f, (uint64_t)count, 2);
+    little(f, (uint64_t)count, 2);
+    little(f, (uint64_t)(ftell(f) - 12 - directory), 4);
+    little(f, (uint64_t)directory, 4);
+    little(f, 0, 2);
+}
+
 int main(int argc, char **argv)
 {
     static struct tensor all[MOST];
@@ -194,12 +282,16 @@ int main(int argc, char **argv)
     if (!text || !f)
         die("cannot be written", argv[1]);
     n = strlen(text);
-    fwrite(&n, 8, 1, f);
-    fwrite(text, 1, n, f);
-    for (int i = 2; i < argc; i++) {
-        fwrite(all[i - 2].data, 1, all[i - 2].bytes, f);
-        free(all[i - 2].data);
+    if (strlen(argv[1]) > 4 && !strcmp(argv[1] + strlen(argv[1]) - 4, ".npz")) {
+        write_npz(f, all, argc - 2);
+    } else {
+        fwrite(&n, 8, 1, f);
+        fwrite(text, 1, n, f);
+        for (int i = 2; i < argc; i++)
+            fwrite(all[i - 2].data, 1, all[i - 2].bytes, f);
     }
+    for (int i = 2; i < argc; i++)
+        free(all[i - 2].data);
     if (fclose(f))
         die("cannot be written", argv[1]);
     free(text);

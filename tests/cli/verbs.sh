@@ -123,6 +123,39 @@ info_of_titans_has_keys_slots_gates_and_ports() {
     has_all ports y
 }
 
+info_names_the_tensors_of_apply() {
+    loci info memory/titans --json --set memory.heads=2 --set memory.dk=8 --set memory.dv=4
+    exits 0
+    is 'shape of v' "$(json out ports name=v shape)" '["B","T",2,4]'
+    is 'shape of a gate' "$(json out ports name=gate.eta shape)" '["B","T",2]'
+    is 'range of a gate' "$(json out ports name=gate.alpha range)" '[0.0,1.0]'
+    is 'shape of M' "$(json out ports name=state.M shape)" '["B",2,4,8]'
+    is 'a rule has no front end' "$(json out layer)" false
+    json out slots '*' name | grep -q '^front' && bad 'the rule alone has slots of a front end'
+    loci info memory/titans --layer --json
+    exits 0
+    is 'input with a front end' "$(json out inputs '*')" x
+    json out slots name=front.q.weight shape >/dev/null || bad 'no slot of the front end'
+    is 'a weight is a slot' "$(json out ports name=param.front.q.weight role)" weight
+    loci info memory/titans --set memory.titans.depth=2 --json
+    json out slots '*' init | grep -qx rule || bad 'no state that the rule writes'
+    loci info mixer/mha --json
+    is 'rows of a cache' "$(json out ports name=state.k shape 1)" rows
+    is 'a context is optional' "$(json out ports name=context needed)" false
+    loci info mixer/gla --json
+    json out ports name=context name >/dev/null && bad 'gla takes no context'
+    loci info attention/ref --json
+    is 'shape of bias' "$(json out ports name=bias shape)" '["B1","H1","T","S"]'
+    is 'what --desc takes' "$(json out desc name=window_left default)" -1
+    loci info attention/cpu --json
+    json out ports name=bias name >/dev/null && bad 'cpu does not serve a bias'
+    loci info mixer/mha --layer
+    exits 2
+    says 'front end'
+    loci info memory/titans
+    prints '[B, T, 4, 32]' 'loci info memory/titans --layer'
+}
+
 info_takes_the_doc_apart() {
     loci info attention/ref --json
     exits 0
@@ -333,6 +366,7 @@ a_config_that_cannot_be_read_is_refused() {
 
 facts every_verb_has_help a_wrong_word_is_a_usage_error_with_a_suggestion version_names_program_abi_and_machine \
     list_says_what_is_installed list_survives_a_reader_that_leaves info_of_titans_has_keys_slots_gates_and_ports \
+    info_names_the_tensors_of_apply \
     info_takes_the_doc_apart \
     info_follows_the_config info_describes_every_component_that_list_names info_of_an_unknown_component_suggests_one \
     json_is_one_document_and_the_rest_is_on_standard_error quiet_is_quiet \

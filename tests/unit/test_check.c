@@ -16,7 +16,10 @@
 static loci_error ck_err = LOCI_ERROR_INIT;
 static loci_outcome outcome; /* large */
 
-#define IN_TIME {20, 0, NULL}
+#define IN_TIME \
+    { \
+        20, 0, NULL \
+    }
 
 static void isolate(const loci_limits *limits, loci_isolated_fn fn, void *arg)
 {
@@ -35,7 +38,8 @@ static const char *words(double limit)
     return text;
 }
 
-/* ---- one function in one process ---------------------------------------------------------------------------------- */
+/* ---- one function in one process ----------------------------------------------------------------------------------
+ */
 
 static int touched;
 
@@ -221,7 +225,8 @@ static void print__is_kept_apart_from_the_log(void)
     CU_ASSERT_STRING_EQUAL(outcome.log, "test: to the log\n");
 }
 
-/* ---- a list of tests ---------------------------------------------------------------------------------------------- */
+/* ---- a list of tests ----------------------------------------------------------------------------------------------
+ */
 
 static loci_status passes(loci_check *c, loci_error *err)
 {
@@ -397,7 +402,8 @@ static void tests__have_ids_of_their_own_and_name_real_ones(void)
     }
 }
 
-/* ---- what tests are made of ---------------------------------------------------------------------------------------- */
+/* ---- what tests are made of ----------------------------------------------------------------------------------------
+ */
 
 static void words__are_one_line_lower_case_and_unstopped(void)
 {

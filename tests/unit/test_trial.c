@@ -21,7 +21,7 @@ static loci_error ck_err = LOCI_ERROR_INIT;
 struct subject {
     const char *name, *kind;
     enum loci_trial_form form;
-    const char *set; /* "section.key=value ..." */
+    const char *set;   /* "section.key=value ..." */
     bool random_state; /* may begin at any state: not where phases and caches of children must agree */
 };
 
@@ -90,8 +90,8 @@ static const int64_t lengths[] = {11, 6, 9};
 
 static bool subject_open(struct rig *r, const struct subject *s, loci_dtype dtype)
 {
-    const loci_trial_size size = {.docs = 3, .seq = 11, .dim = 8, .heads = 2, .dk = 4, .dv = 4, .capacity = 24,
-                                  .dtype = dtype};
+    const loci_trial_size size = {
+        .docs = 3, .seq = 11, .dim = 8, .heads = 2, .dk = 4, .dv = 4, .capacity = 24, .dtype = dtype};
     const loci_status status = rig_open(r, s->kind, s->form, s->set, &size);
 
     CK_TRUE(status == LOCI_OK, "%s: %s", s->name, ck_err.msg);
@@ -333,8 +333,8 @@ static void check_slope(const struct subject *s, loci_trial *t, loci_port *p, co
         want += by[k + 2] * loss(t) / (12 * h);
     }
     memcpy(p->value, at, p->elements * sizeof *at);
-    CK_TRUE(fabs(got - want) <= 1e-6 * (sqrt(size) + 1), "%s: the gradient of %s: %.9g, and by differences %.9g", s->name,
-            p->name, got, want);
+    CK_TRUE(fabs(got - want) <= 1e-6 * (sqrt(size) + 1), "%s: the gradient of %s: %.9g, and by differences %.9g",
+            s->name, p->name, got, want);
     free(at), free(way);
 }
 
@@ -516,11 +516,52 @@ static void a_run__refuses_what_cannot_be(void)
     CK_TRUE(loci_trial_run(r.t, NULL, &ck_err) == LOCI_E_ARG && strstr(ck_err.msg, "give state.k"), "%s", ck_err.msg);
     loci_error_clear(&ck_err);
     loci_trial_length(r.t, 0, 11, 20);
-    CK_TRUE(loci_trial_run(r.t, NULL, &ck_err) == LOCI_E_ARG && strstr(ck_err.msg, "larger capacity"), "%s", ck_err.msg);
+    CK_TRUE(loci_trial_run(r.t, NULL, &ck_err) == LOCI_E_ARG && strstr(ck_err.msg, "larger capacity"), "%s",
+            ck_err.msg);
     loci_error_clear(&ck_err);
     loci_trial_length(r.t, 0, 11, 0);
     CK_TRUE(loci_trial_run(r.t, &(loci_trial_how){.back = true, .inplace = true}, &ck_err) == LOCI_E_ARG, "%s",
             ck_err.msg);
+    rig_close(&r);
+}
+
+struct seen {
+    char stages[200];
+    uint32_t calls, states;
+};
+
+static void see(void *arg, const loci_exec *x, const loci_slots *slots)
+{
+    struct seen *s = arg;
+
+    s->calls += x->scratch_bytes == 0 || x->scratch != NULL;
+    s->states = slots->n_state;
+}
+
+static void hear(void *arg, const char *stage)
+{
+    struct seen *s = arg;
+
+    snprintf(s->stages + strlen(s->stages), sizeof s->stages - strlen(s->stages), "%s ", stage);
+}
+
+/* Whoever runs a trial learns what is running, for a message after a crash, and sees what was handed over. */
+static void a_run__says_what_it_does(void)
+{
+    struct seen s = {0};
+    loci_cutting two;
+    struct rig r;
+
+    NEED_PLUGINS;
+    if (!subject_open(&r, &subjects[0], loci_f64))
+        return;
+    CK_OK(loci_cut_pieces(&two, r.t, (const int32_t[]){8}, 1, &ck_err));
+    CK_OK(loci_trial_run(r.t, &(loci_trial_how){.cut = &two, .back = true, .seen = see, .stage = hear, .arg = &s},
+                         &ck_err));
+    CK_TRUE(s.calls == 4 && s.states == 2, "%u calls were seen, with %u states", s.calls, s.states);
+    CK_TRUE(!strcmp(s.stages, "plan state_init plan forward plan forward backward backward plan state_init_back "),
+            "%s", s.stages);
+    loci_cut_free(&two);
     rig_close(&r);
 }
 
@@ -588,14 +629,24 @@ static void attention__is_the_same_however_its_tensors_lie(void)
             struct tensors tensors;
             struct results want;
             loci_attn_desc desc;
-            loci_trial_size size = {.docs = B, .seq = T, .keys = S, .blocks = 6, .heads = H, .k_heads = 2, .v_heads = 2,
-                                    .dk = 4, .dv = 3, .dtype = loci_f64, .desc = &desc};
+            loci_trial_size size = {.docs = B,
+                                    .seq = T,
+                                    .keys = S,
+                                    .blocks = 6,
+                                    .heads = H,
+                                    .k_heads = 2,
+                                    .v_heads = 2,
+                                    .dk = 4,
+                                    .dv = 3,
+                                    .dtype = loci_f64,
+                                    .desc = &desc};
             char set[64], what[64];
             struct rig r;
             snprintf(set, sizeof set, "attention.backend=%s", backends[backend]);
             describe(&desc, &tensors, which);
             if (rig_open(&r, "attention", RULE, set, &size) == LOCI_E_PLUGIN) {
-                CK_TRUE(backend == 1 && (which == 1 || which == 2), "%s", ck_err.msg); /* cpu lacks some of it, and says so */
+                CK_TRUE(backend == 1 && (which == 1 || which == 2), "%s",
+                        ck_err.msg); /* cpu lacks some of it, and says so */
                 rig_close(&r);
                 continue;
             }
@@ -625,7 +676,14 @@ static void narrower_types__are_rounded_only_by_the_component(void)
     NEED_PLUGINS;
     for (int i = 0; i < 3; i++) {
         struct subject s = {loci_dtype_name(dtypes[i]), "attention", RULE, NULL, false};
-        loci_trial_size size = {.docs = B, .seq = T, .keys = S, .heads = H, .k_heads = 2, .v_heads = 2, .dk = 4, .dv = 3,
+        loci_trial_size size = {.docs = B,
+                                .seq = T,
+                                .keys = S,
+                                .heads = H,
+                                .k_heads = 2,
+                                .v_heads = 2,
+                                .dk = 4,
+                                .dv = 3,
                                 .dtype = dtypes[i]};
         struct rig r;
         CK_OK(rig_open(&r, "attention", RULE, "attention.backend=ref", &size));
@@ -644,6 +702,46 @@ static void narrower_types__are_rounded_only_by_the_component(void)
         rig_close(&r);
     }
     results_free(&want);
+}
+
+/* The n-th allocation fails, for every n: a status and its sentence, nothing lost. (Some are only for a
+ * message, and missed by nobody.) */
+static void want_of_memory__is_a_status(void)
+{
+    static const char *const names[] = {"titans exact", "titans with front end", "mha", "mag"};
+
+    NEED_PLUGINS;
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        const struct subject *s = &subjects[i];
+        const loci_trial_size size = {.docs = 2, .seq = 4, .dim = 8, .heads = 2, .dk = 4, .dv = 4, .dtype = loci_f64};
+        loci_status status = LOCI_E_NOMEM;
+        long refused = 0;
+        bool wanted = false;
+        struct rig r;
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            wanted |= !strcmp(s->name, names[k]);
+        if (!wanted)
+            continue;
+        CK_OK(rig_open(&r, s->kind, s->form, s->set, &size));
+        loci_trial_free(r.t);
+        r.t = NULL;
+        for (long n = 1; n < 1200; n++) {
+            loci_memory_fail_at(n);
+            status = loci_trial_open(&r.t, r.cx, s->kind, s->form, &size, &ck_err);
+            if (status == LOCI_OK)
+                status = loci_trial_run(r.t, &(loci_trial_how){.back = true}, &ck_err);
+            loci_memory_fail_at(0);
+            if (status != LOCI_OK)
+                CK_TRUE(status == LOCI_E_NOMEM && ck_err.msg[0], "%s, allocation %ld: %d, %s", s->name, n, (int)status,
+                        ck_err.msg);
+            refused += status != LOCI_OK;
+            loci_trial_free(r.t);
+            r.t = NULL;
+            loci_error_clear(&ck_err);
+        }
+        CK_TRUE(status == LOCI_OK && refused > 50, "%s: %ld refusals, and at last %d", s->name, refused, (int)status);
+        rig_close(&r);
+    }
 }
 
 /* ---- who leaves his own ------------------------------------------------------------------------------------------ */
@@ -757,8 +855,10 @@ static void harsh_memory__catches_who_leaves_his_own(void)
     X(odd_tensors__change_nothing) \
     X(a_mixer__takes_a_context_and_drops_the_same) \
     X(a_run__refuses_what_cannot_be) \
+    X(a_run__says_what_it_does) \
     X(attention__is_the_same_however_its_tensors_lie) \
     X(narrower_types__are_rounded_only_by_the_component) \
+    X(want_of_memory__is_a_status) \
     X(an_arena__ends_where_it_says) \
     X(harsh_memory__catches_who_leaves_his_own)
 CK_MAIN("trial", TESTS)

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tests/bad: nothing is wrong: the base of the attentions.
+ */
+#include "../attention.h"
