@@ -162,6 +162,10 @@ loci_status loci_check_life_tail(loci_check *c, loci_error *err)
         LOCI_TRY(
             loci_fail(err, LOCI_E_PLUGIN, "create fails when structs are longer than it knows: %.300s", said.s.msg));
     if (!c->cls->n_wants) { /* children would have to be bound first */
+        loci_ledger_clear(life.ledger);
+        loci_stage("declare, with structs longer than it knows");
+        if (c->cls->declare)
+            LOCI_TRY(c->cls->declare(m, life.ledger, err));
         loci_stage("plan, with structs longer than it knows");
         status = c->cls->plan(m, &sizes.s, op, &need.s, &said.s);
         if (status != LOCI_OK || need.s.scratch != usual.scratch || need.s.saved != usual.saved ||
