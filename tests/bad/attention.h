@@ -40,6 +40,9 @@
 #ifndef CAP_SLOPE
 #define CAP_SLOPE(t) (1 - (t) * (t)) /* derivative of tanh */
 #endif
+#ifndef WEIGHTED
+#define WEIGHTED(P, v) ((P) == 0 ? 0 : (P) * (v)) /* what a key adds to o */
+#endif
 #ifndef D_BIAS
 #define D_BIAS(ds) (ds)
 #endif
@@ -189,7 +192,7 @@ static void query(const struct pass *p, int64_t b, int64_t h, int64_t i)
     for (int64_t x = 0; x < p->out; x++) {
         double o = 0;
         for (int64_t j = 0; j < p->S && !EMPTY(top); j++)
-            o += exp(p->score[j] - top) / sum * get(io->v, at(io->v, b, j, h / (p->H / p->Hv)) + x);
+            o += WEIGHTED(exp(p->score[j] - top) / sum, get(io->v, at(io->v, b, j, h / (p->H / p->Hv)) + x));
         put(io->o, at(io->o, b, i, h) + x, o);
     }
     put(io->lse, at(io->lse, b, h, i), isinf(top) ? -INFINITY : LSE_OUT(top + log(sum)));
