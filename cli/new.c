@@ -156,11 +156,11 @@ static loci_status say(const struct new_plan *p, const char *folder, const char 
     }
     printf("\nREADME.md says what to change where. To build and see it:\n  cd %s\n", folder);
     if (source)
-        printf("  make LOCI_CFLAGS=-I%s/include      (loci runs from a build tree; once it is installed: make)\n",
+        printf("  make LOCI_CFLAGS=-I%s/include all check      (loci is not installed; once it is: make all check)\n",
                source);
     else
-        printf("  make\n");
-    printf("  make check\n  loci check ./%s.so\n  loci train -c try.ini --plugin-path \"$PWD\"\n", plugin);
+        printf("  make all check\n");
+    printf("  loci check ./%s.so\n  loci train -c try.ini --plugin-path \"$PWD\"\n", plugin);
     printf("\n%s.so without make:\n  %s\n", plugin, compile);
     return LOCI_OK;
 }

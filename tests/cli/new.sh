@@ -283,6 +283,22 @@ a_failure_leaves_nothing() {
     is 'what was left behind' "$(ls -A)" ''
 }
 
+# What is printed can be typed, from a build tree too, where loci is not installed.
+what_is_printed_can_be_typed() {
+    [ -n "$(find /usr/include /usr/local/include -path '*CUnit/Basic.h' 2>/dev/null)" ] || skip 'CUnit is not installed'
+    loci new memory $id
+    exits 0
+    sed -n 's/^  \(cd \|make \|loci \)/\1/p' out | sed 's/   *(.*)$//' >commands
+    is commands "$(wc -l <commands)" 4
+    mkdir bin
+    ln -s "$LOCI_COMMAND" bin/loci
+    PATH="$PWD/bin:$PATH" bash -e commands >said 2>&1 || {
+        bad 'a command that loci new prints fails'
+        tail -n 8 said | sed 's/^/      /'
+    }
+    has_all said ', 0 failed' 'step 20'
+}
+
 # Templates of one's own: layers, words within words, what is no word.
 templates_of_ones_own_are_used() {
     mkdir -p t/base t/mixer-c-rule
@@ -329,4 +345,4 @@ facts a_memory_in_c_is_whole a_memory_on_the_abi_is_whole a_memory_in_cpp_is_who
     the_attention_is_that_of_ref the_folders_own_test_notices autotools_build_and_install_it_in_c \
     autotools_build_and_install_it_in_cpp autotools_build_and_install_it_in_rust \
     what_cannot_be_is_refused_with_a_remedy what_is_there_is_not_touched a_failure_leaves_nothing \
-    templates_of_ones_own_are_used the_ledger_of_rust_is_that_of_the_headers
+    what_is_printed_can_be_typed templates_of_ones_own_are_used the_ledger_of_rust_is_that_of_the_headers
