@@ -61,11 +61,8 @@ trains() { # KIND: 20 steps in both widths, on a text of ours
     same_bits runs/f32/checkpoints/0000000020 runs/threads/checkpoints/0000000020
 }
 
-# At the strictest level. What stands below a composition is the plainest there is, so that it is judged for itself.
-conforms() { # KIND
-    local below=
-    [ "$1" != compose ] || below='--set attention.backend=ref'
-    fresh check "$PWD/$plugin" --json $below
+conforms() { # at the strictest level
+    fresh check "$PWD/$plugin" --json
     exits 0
     is failed "$(json out failed)" 0
     holds 'tests that passed' "$(json out passed) >= 45"
@@ -88,7 +85,7 @@ whole() { # KIND LANG FORM
     try make check CC=false # a compiler that finds no header
     has_all said 'skipped: CUnit is not installed'
     trains $1
-    conforms $1
+    conforms
 }
 
 a_memory_in_c_is_whole() { whole memory c rule; }
