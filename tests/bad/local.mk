@@ -27,8 +27,8 @@ bad_names += \
     first_row_for_all forgets_start half_a_bias heads_in_turn hides_prefix ignores_d_lse keeps_state_itself \
     linear_cap loses_momentum masks_by_zero mixes_heads multiplies_mask narrow_heads no_backward no_reset \
     not_in_place one_key_more overwrites_gradient own_lse pooled_gate read_writes reads_ahead reads_padding \
-    rounds_gradient saves_too_little sink_without_gradient swaps_forget wide_window write_is_not_step writes_other_rows writes_padding \
-    writes_past_scratch wrong_in_float wrong_sign_lse zero_gradient
+    rounds_gradient saves_too_little sink_without_gradient swaps_forget wide_window write_is_not_step \
+    writes_other_rows writes_padding writes_past_scratch wrong_in_float wrong_sign_lse zero_gradient
 bad_cut_names = other_machine truncated
 bad_compiled = $(bad_right:%=tests/bad/%.so) $(bad_names:%=tests/bad/%.so)
 bad_plugins = $(bad_compiled) $(bad_cut_names:%=tests/bad/%.so)
