@@ -2,12 +2,11 @@
  *
  * core/check: what must not depend on what: documents on documents, heads on heads, outputs on later tokens.
  *
- *  (1) One part of the inputs is replaced, and what does not depend on it must keep its bits: the call has the same sizes,
- *      so every sum has the same order.
- *  (2) Tokens after t are replaced by other values and by very large ones, which find a mask that adds a finite "minus
- *      infinity". In the middle of a stream too, and in pieces.
- *  (3) Backwards the same: cotangents of outputs up to t give later inputs a gradient of exactly 0.
- *  (4) Who does not promise causality is told what it depends on, and does not fail.
+ *  (1) One part of the inputs is replaced, and what does not depend on it must keep its bits: the call has the same
+ * sizes, so every sum has the same order. (2) Tokens after t are replaced by other values and by very large ones, which
+ * find a mask that adds a finite "minus infinity". In the middle of a stream too, and in pieces. (3) Backwards the
+ * same: cotangents of outputs up to t give later inputs a gradient of exactly 0. (4) Who does not promise causality is
+ * told what it depends on, and does not fail.
  */
 #include "core/check/subject.h"
 #include "core/device/rng.h"
@@ -78,8 +77,8 @@ static loci_status kept_outside(loci_subject *s, const loci_left *want, const st
             const double now = p->value[i], was = want->value[k][i];
             if (in_part(p, i, part) || now == was || (isnan(now) && isnan(was)))
                 continue;
-            return loci_fail(err, LOCI_E_PLUGIN, "%s: %s at %s became %.17g, from %.17g (the same bits are due)", s->what,
-                             p->name, loci_place(at, p, i), now, was);
+            return loci_fail(err, LOCI_E_PLUGIN, "%s: %s at %s became %.17g, from %.17g (the same bits are due)",
+                             s->what, p->name, loci_place(at, p, i), now, was);
         }
     }
     return LOCI_OK;

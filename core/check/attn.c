@@ -2,12 +2,11 @@
  *
  * core/check: an attention backend against the oracle, feature by feature of loci_attn_desc.
  *
- *  (1) A feature that fit declines is skipped; one it accepts must be the formula, in every dtype it accepts, forwards and
- *      backwards, on a few keys and on more than a tile's worth.
- *  (2) A test has one feature (and causality where it belongs to it), so that a fault is named. attn.all has all that fit
- *      accepts together.
- *  (3) lse is looked at only once attn.lse holds, and d_lse is zero but in attn.d_lse and attn.all.
- *  (4) Limits, relative RMS: 1e-10 in float64, 1e-5 in float32 (1e-4 of gradients), 2e-2 in bf16 (5e-2).
+ *  (1) A feature that fit declines is skipped; one it accepts must be the formula, in every dtype it accepts, forwards
+ * and backwards, on a few keys and on more than a tile's worth. (2) A test has one feature (and causality where it
+ * belongs to it), so that a fault is named. attn.all has all that fit accepts together. (3) lse is looked at only once
+ * attn.lse holds, and d_lse is zero but in attn.d_lse and attn.all. (4) Limits, relative RMS: 1e-10 in float64, 1e-5 in
+ * float32 (1e-4 of gradients), 2e-2 in bf16 (5e-2).
  */
 #include "core/check/attn.h"
 #include "core/check/oracle.h"
@@ -44,8 +43,16 @@ static void oracle_open(loci_oracle *a, loci_subject *s, const struct problem *p
     const loci_trial_size *z = &s->size;
     const bool one = loci_trial_find(s->t, "segment_ids") != NULL;
 
-    *a = (loci_oracle){.B = z->docs, .T = z->seq, .S = z->keys, .H = z->heads, .Hk = z->k_heads, .Hv = z->v_heads,
-                       .d = z->dk, .e = z->dv, .desc = p->desc, .train = p->train,
+    *a = (loci_oracle){.B = z->docs,
+                       .T = z->seq,
+                       .S = z->keys,
+                       .H = z->heads,
+                       .Hk = z->k_heads,
+                       .Hv = z->v_heads,
+                       .d = z->dk,
+                       .e = z->dv,
+                       .desc = p->desc,
+                       .train = p->train,
                        .blocks = p->desc.blocks ? p->sparse : NULL};
     a->q = value_of(s, "q");
     a->k = value_of(s, "k");
@@ -100,8 +107,8 @@ static loci_status one_tensor(loci_subject *s, const char *name, bool grad, cons
     if (!x || !want)
         return LOCI_OK;
     snprintf(words, sizeof words, grad ? "the gradient of %s" : "%s", name);
-    return loci_numbers_same(grad ? x->grad : x->value, want, x->elements, limit, s->what, words, x, 0, "by the formula",
-                             err);
+    return loci_numbers_same(grad ? x->grad : x->value, want, x->elements, limit, s->what, words, x, 0,
+                             "by the formula", err);
 }
 
 static void catch_seed(void *arg, const loci_exec *x, const loci_slots *slots)
@@ -174,9 +181,9 @@ static loci_status run_one(loci_check *c, struct problem *p, bool lse, const cha
     oracle_open(&a, &s, p);
     if (!a.o || !a.lse || !a.dq || !a.dk || !a.dv || !a.score)
         LOCI_TRY(loci_fail(err, LOCI_E_NOMEM, "out of memory for the oracle"));
-    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.back = back, .train = p->train, .seen = catch_seed, .arg = &a}, err,
-                              "%s, %s, T %lld, S %lld", words, loci_dtype_name(s.size.dtype), (long long)s.size.seq,
-                              (long long)s.size.keys));
+    LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.back = back, .train = p->train, .seen = catch_seed, .arg = &a},
+                              err, "%s, %s, T %lld, S %lld", words, loci_dtype_name(s.size.dtype),
+                              (long long)s.size.seq, (long long)s.size.keys));
     loci_oracle_forward(&a);
     LOCI_TRY(compare_forward(&s, &a, lse, err));
     if (back)
@@ -215,8 +222,16 @@ static uint64_t accepted(const loci_check *c)
         return 0;
     for (uint64_t bit = 1; bit <= LOCI_A_BLOCKS; bit <<= 1) {
         const loci_dtype f32 = {LOCI_FLOAT, 32, 1};
-        loci_shape shape = {.struct_size = sizeof shape, .heads = 4, .k_heads = 4, .v_heads = 4, .dk = 4, .dv = 3,
-                            .dtype = f32, .acc = f32, .device = c->cx->device, .features = bit};
+        loci_shape shape = {.struct_size = sizeof shape,
+                            .heads = 4,
+                            .k_heads = 4,
+                            .v_heads = 4,
+                            .dk = 4,
+                            .dv = 3,
+                            .dtype = f32,
+                            .acc = f32,
+                            .device = c->cx->device,
+                            .features = bit};
         loci_fit fit = {.struct_size = sizeof fit};
         if (c->cls->fit(&c->cx->host, &config, &shape, &fit) == LOCI_OK && fit.score > 0)
             all |= bit;

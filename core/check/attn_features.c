@@ -43,9 +43,9 @@ const char *feature_window(struct problem *p, int n)
     static const struct {
         int left, right, causal;
         const char *words;
-    } all[] = {{3, -1, 1, "window_left 3, causal"},  {0, 0, 0, "window_left 0, window_right 0"},
-               {1, 2, 0, "window_left 1, right 2"},  {-1, 1, 0, "window_right 1"},
-               {5, -1, 0, "window_left 5"},          {9, 0, 1, "window_left 9, window_right 0, causal"}};
+    } all[] = {{3, -1, 1, "window_left 3, causal"}, {0, 0, 0, "window_left 0, window_right 0"},
+               {1, 2, 0, "window_left 1, right 2"}, {-1, 1, 0, "window_right 1"},
+               {5, -1, 0, "window_left 5"},         {9, 0, 1, "window_left 9, window_right 0, causal"}};
 
     if (n >= (int)(sizeof all / sizeof *all))
         return NULL;
@@ -61,7 +61,10 @@ const char *feature_prefix(struct problem *p, int n)
     p->desc.prefix = n == 1 ? 3 : 2;
     p->desc.causal = 1;
     p->desc.window_left = n == 2 ? 2 : -1;
-    return n == 0 ? "prefix 2, causal" : n == 1 ? "prefix 3, causal" : n == 2 ? "prefix 2, causal, window_left 2" : NULL;
+    return n == 0   ? "prefix 2, causal"
+           : n == 1 ? "prefix 3, causal"
+           : n == 2 ? "prefix 2, causal, window_left 2"
+                    : NULL;
 }
 
 const char *feature_offset(struct problem *p, int n)
@@ -245,10 +248,11 @@ const char *feature_all(struct problem *p, int n)
         uint64_t bit;
         feature_fn *on;
         int variant;
-    } all[] = {{LOCI_A_WINDOW, feature_window, 0}, {LOCI_A_PREFIX, feature_prefix, 0}, {LOCI_A_LENGTHS, feature_lengths, 0},
-               {LOCI_A_MASK, feature_mask, 0},     {LOCI_A_BIAS, feature_bias, 1},     {LOCI_A_SLOPES, feature_slopes, 0},
-               {LOCI_A_TABLE, feature_table, 0},   {LOCI_A_SOFTCAP, feature_softcap, 0}, {LOCI_A_SINK, feature_sink, 0},
-               {LOCI_A_SEGMENTS, feature_segments, 1}};
+    } all[] = {{LOCI_A_WINDOW, feature_window, 0},   {LOCI_A_PREFIX, feature_prefix, 0},
+               {LOCI_A_LENGTHS, feature_lengths, 0}, {LOCI_A_MASK, feature_mask, 0},
+               {LOCI_A_BIAS, feature_bias, 1},       {LOCI_A_SLOPES, feature_slopes, 0},
+               {LOCI_A_TABLE, feature_table, 0},     {LOCI_A_SOFTCAP, feature_softcap, 0},
+               {LOCI_A_SINK, feature_sink, 0},       {LOCI_A_SEGMENTS, feature_segments, 1}};
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (p->accepts & all[i].bit)

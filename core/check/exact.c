@@ -4,10 +4,10 @@
  *
  *  (1) Both compute the same numbers, which are float32 numbers, so that what differs is the arithmetic alone.
  *  (2) The limit follows from the problem. In float64 every input, weight and state is moved by half a unit in the last
- *      place of float32, at random: what that changes (delta, tensor by tensor) no float32 computation can avoid. Allowed
- *      are 100 delta + 1e-5: rounding happens in every intermediate sum, not in the inputs alone.
- *  (3) A wrong term shows as an error of the order of the term, 1e-2 and more; a delta so large that the limit exceeds
- *      1e-2 makes the test say nothing, and is said.
+ *      place of float32, at random: what that changes (delta, tensor by tensor) no float32 computation can avoid.
+ * Allowed are 100 delta + 1e-5: rounding happens in every intermediate sum, not in the inputs alone. (3) A wrong term
+ * shows as an error of the order of the term, 1e-2 and more; a delta so large that the limit exceeds 1e-2 makes the
+ * test say nothing, and is said.
  */
 #include "core/check/subject.h"
 #include "core/device/rng.h"
@@ -52,8 +52,8 @@ static loci_status one_tensor(const double *single, const double *wide, const do
     return status;
 }
 
-static loci_status compare(loci_subject *single, const loci_left *wide, const loci_left *moved, bool back, double *worst,
-                           loci_error *err)
+static loci_status compare(loci_subject *single, const loci_left *wide, const loci_left *moved, bool back,
+                           double *worst, loci_error *err)
 {
     loci_status status = LOCI_OK;
     char name[160];

@@ -4,13 +4,12 @@
  *
  *     loss = sum of outputs and of ends of states, each times its cotangent
  *
- *  (1) Every tensor by itself: along a random direction w over all its elements, the slope of the loss must be g.w. So a
- *      gradient that is missing, or wrong in a part, is named by its tensor. On failure single elements are tried, and
- *      the message tells the worst.
- *  (2) Relative to the larger of the slope itself and |g|, the size that g.w has along most directions.
- *  (3) In float64 the limit is 1e-6. Without float64, 2e-2, which finds a gradient that is missing or has the wrong sign,
- *      and no more: the test says so.
- *  (4) Cotangents of outputs and of ends are tested apart, so that a failure says which way a gradient is lost.
+ *  (1) Every tensor by itself: along a random direction w over all its elements, the slope of the loss must be g.w. So
+ * a gradient that is missing, or wrong in a part, is named by its tensor. On failure single elements are tried, and the
+ * message tells the worst. (2) Relative to the larger of the slope itself and |g|, the size that g.w has along most
+ * directions. (3) In float64 the limit is 1e-6. Without float64, 2e-2, which finds a gradient that is missing or has
+ * the wrong sign, and no more: the test says so. (4) Cotangents of outputs and of ends are tested apart, so that a
+ * failure says which way a gradient is lost.
  */
 #include "core/check/slope.h"
 #include "core/check/subject.h"
@@ -79,8 +78,8 @@ static loci_status slope(struct line *l, const double *g, double *got, double *w
         size += g[i] * g[i] * l->way[i] * l->way[i];
     }
     size = sqrt(size); /* (2) */
-    status = loci_slope_of(&found, along, l, exact ? fine : coarse, 4, eps, *got, limit * fmax(size, fabs(*got)) * 0.5,
-                           err);
+    status =
+        loci_slope_of(&found, along, l, exact ? fine : coarse, 4, eps, *got, limit * fmax(size, fabs(*got)) * 0.5, err);
     *want = found.value;
     *allowed = limit * fmax(size, fabs(*want)) + 8 * found.rounding;
     return status;
@@ -143,11 +142,11 @@ static loci_status check_port(loci_subject *s, loci_port *p, const double *g, in
         if (fabs(got - want) <= allowed)
             continue;
         LOCI_TRY(worst_of(&l, g, way, more, sizeof more, err));
-        status = loci_fail(err, LOCI_E_PLUGIN,
-                           "%s%sgradient of %s%s: relative error %.2e along a random direction (differences %.6e, backward "
-                           "%.6e; limit %.0e)%s",
-                           from, where, p->name, got == 0 && want != 0 ? " is zero" : "", relative, want, got, limit,
-                           more);
+        status =
+            loci_fail(err, LOCI_E_PLUGIN,
+                      "%s%sgradient of %s%s: relative error %.2e along a random direction (differences %.6e, backward "
+                      "%.6e; limit %.0e)%s",
+                      from, where, p->name, got == 0 && want != 0 ? " is zero" : "", relative, want, got, limit, more);
         goto out;
     }
 out:
@@ -283,13 +282,19 @@ loci_status loci_check_grad_state(loci_check *c, loci_error *err)
 /* Five rows of a context of its own: the gradients of both, and of the weights on the way. */
 loci_status loci_check_grad_context(loci_check *c, loci_error *err)
 {
+    static const char *const where[] = {"with a context of 5 rows, ", "with a context of 5 rows, causal, "};
     loci_subject s = {0};
     uint32_t n = 0;
     double worst = 0;
-    loci_status status;
+    loci_status status = LOCI_OK;
 
-    LOCI_TRY(loci_subject_open(&s, c, &(loci_scene){.keys = 5}, err));
-    LOCI_TRY(check_ports(&s, is_any, 0, OF_OUTPUTS, "with a context of 5 rows, ", &n, &worst, err));
+    for (int way = 0; way < 2; way++) {
+        LOCI_TRY(loci_subject_open_context(&s, c, way, err));
+        if (s.t)
+            LOCI_TRY(check_ports(&s, is_any, 0, OF_OUTPUTS, where[way], &n, &worst, err));
+        if (way == 0)
+            loci_subject_close(&s);
+    }
     status = say(c, &s, n, worst, "it has no tensors");
 out:
     loci_subject_close(&s);

@@ -132,8 +132,8 @@ loci_status loci_numbers_same(const double *got, const double *want, uint64_t n,
                          "%s: %s differs by %.2e (relative RMS, limit %.0e), most at %s: %.10g; %s it is %.10g", what,
                          name, relative, limit, loci_place(at, p, first + worst), got[worst], then, want[worst]);
     return loci_fail(err, LOCI_E_PLUGIN,
-                     "%s: %s differs by %.2e where the same bits are due, most at %s: %.17g; %s it is %.17g", what, name,
-                     relative, loci_place(at, p, first + worst), got[worst], then, want[worst]);
+                     "%s: %s differs by %.2e where the same bits are due, most at %s: %.17g; %s it is %.17g", what,
+                     name, relative, loci_place(at, p, first + worst), got[worst], then, want[worst]);
 }
 
 loci_status loci_left_same(const loci_left *want, loci_subject *s, bool grads, double limit, const char *then,
@@ -145,7 +145,8 @@ loci_status loci_left_same(const loci_left *want, loci_subject *s, bool grads, d
     for (uint32_t i = 0; i < want->n; i++) {
         const loci_port *p = loci_trial_port(s->t, i);
         if (p->role == LOCI_PORT_OUTPUT)
-            LOCI_TRY(loci_numbers_same(p->value, want->value[i], p->elements, limit, s->what, p->name, p, 0, then, err));
+            LOCI_TRY(
+                loci_numbers_same(p->value, want->value[i], p->elements, limit, s->what, p->name, p, 0, then, err));
         snprintf(name, sizeof name, "the end of %s", p->name);
         if (loci_port_ends(s, p))
             LOCI_TRY(loci_numbers_same(p->end, want->end[i], p->elements, limit, s->what, name, p, 0, then, err));

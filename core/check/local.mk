@@ -5,7 +5,7 @@ libloci_la_SOURCES += \
     %D%/words.c %D%/words.h %D%/keys.c %D%/misuse.c %D%/plan.c %D%/probe.c %D%/probe.h
 libloci_la_SOURCES += \
     %D%/numbers.inc %D%/subject.c %D%/subject.h %D%/left.c %D%/slope.c %D%/slope.h %D%/gradient.c %D%/cuts.c %D%/apart.c \
-    %D%/stream.c %D%/ops.c %D%/exact.c %D%/oracle.c %D%/oracle.h %D%/attn.c %D%/attn.h %D%/attn_features.c \
+    %D%/stream.c %D%/ops.c %D%/exact.c %D%/oracle.c %D%/oracle.h %D%/attn.c %D%/attn.h %D%/attn_features.c %D%/attn_nan.c \
     %D%/shapes.c
 
 check_PROGRAMS += tests/unit/test_check

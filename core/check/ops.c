@@ -56,7 +56,8 @@ loci_status loci_check_op_write(loci_check *c, loci_error *err)
         const loci_port *p = loci_trial_port(s.t, i);
         snprintf(name, sizeof name, "the end of %s", p->name);
         if (p->role == LOCI_PORT_STATE)
-            LOCI_TRY(loci_numbers_same(p->end, want.end[i], p->elements, s.limit, s.what, name, p, 0, "by op step", err));
+            LOCI_TRY(
+                loci_numbers_same(p->end, want.end[i], p->elements, s.limit, s.what, name, p, 0, "by op step", err));
     }
 out:
     loci_left_free(&want);
@@ -128,13 +129,16 @@ loci_status loci_check_op_step(loci_check *c, loci_error *err)
 
     LOCI_TRY(three_reads(&before, &after, c, err));
     if (before <= 2e-5 || after <= 2e-5)
-        loci_check_note(c, "%s", before <= 2e-5 && after <= 2e-5 ? "reading does not depend on the state"
-                                 : before <= 2e-5               ? "it reads before it writes"
-                                                                : "it writes before it reads");
+        loci_check_note(c, "%s",
+                        before <= 2e-5 && after <= 2e-5 ? "reading does not depend on the state"
+                        : before <= 2e-5                ? "it reads before it writes"
+                                                        : "it writes before it reads");
     else
-        loci_check_note(c, "its STEP is more than READ and WRITE one after the other (apart by %.1e and %.1e): say in `doc` "
-                           "what it reads",
-                        before, after);
+        loci_check_note(
+            c,
+            "its STEP is more than READ and WRITE one after the other (apart by %.1e and %.1e): say in `doc` "
+            "what it reads",
+            before, after);
 out:
     return status;
 }

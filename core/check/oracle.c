@@ -50,7 +50,8 @@ int64_t loci_oracle_bucket(int64_t distance, int64_t buckets, int64_t most, bool
     near = buckets / 2;
     if (back < near)
         return first + back;
-    far = near + (int64_t)(log((double)back / (double)near) / log((double)most / (double)near) * (double)(buckets - near));
+    far = near +
+          (int64_t)(log((double)back / (double)near) / log((double)most / (double)near) * (double)(buckets - near));
     return first + (far < buckets ? far : buckets - 1);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * core/check/oracle: attention as the comment of loci_attn_desc says it, in float64, every score by itself: what a backend
- * is held against. It shares nothing with any backend.
+ * core/check/oracle: attention as the comment of loci_attn_desc says it, in float64, every score by itself: what a
+ * backend is held against. It shares nothing with any backend.
  *
  *     P_ij = exp(s_ij - lse_i)           o_i = sum_j P_ij z_ij v_j           D_i = d_o_i . o_i
  *     ds_ij = P_ij (z_ij d_o_i . v_j - D_i + d_lse_i)                        d_sink = exp(sink - lse_i) (d_lse_i - D_i)
@@ -28,7 +28,7 @@ typedef struct loci_oracle {
     double *o, *lse;
     const double *d_o, *d_lse;
     double *dq, *dk, *dv, *dbias, *dslopes, *dtable, *dsink; /* added to */
-    double *score;         /* [S], room */
+    double *score;                                           /* [S], room */
 } loci_oracle;
 
 /* o and lse. */

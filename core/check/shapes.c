@@ -147,8 +147,8 @@ static loci_status follows(loci_check *c, const loci_scene *scene, int64_t tail,
         goto out;
     LOCI_TRY(loci_subject_run(&s, NULL, err, "%s, in float32", words));
     y = output(&s);
-    status = loci_numbers_same(y->value + first, wide.value[at] + first, n, 100 * delta + slack, s.what, y->name, y, first,
-                               "in float64", err);
+    status = loci_numbers_same(y->value + first, wide.value[at] + first, n, 100 * delta + slack, s.what, y->name, y,
+                               first, "in float64", err);
 out:
     loci_left_free(&wide);
     loci_subject_close(&s);
@@ -166,7 +166,8 @@ static loci_status pieces(loci_subject *s, const char *words, loci_error *err)
     LOCI_TRY(loci_subject_run(s, &(loci_trial_how){.back = has_back(s)}, err, "%s, in one call", words));
     LOCI_TRY(loci_left_keep(&whole, s, err));
     LOCI_TRY(loci_cut_pieces(&cut, s->t, (const int32_t[]){3, 1, 7}, 3, err));
-    LOCI_TRY(loci_subject_run(s, &(loci_trial_how){.cut = &cut, .back = has_back(s)}, err, "%s, in pieces 3,1,7", words));
+    LOCI_TRY(
+        loci_subject_run(s, &(loci_trial_how){.cut = &cut, .back = has_back(s)}, err, "%s, in pieces 3,1,7", words));
     LOCI_TRY(loci_left_same(&whole, s, has_back(s), s->limit, "in one call", err));
 out:
     loci_cut_free(&cut);
@@ -174,7 +175,8 @@ out:
     return status;
 }
 
-static loci_status check_widths(loci_check *c, const loci_scene *scene, const char *words, bool *served, loci_error *err)
+static loci_status check_widths(loci_check *c, const loci_scene *scene, const char *words, bool *served,
+                                loci_error *err)
 {
     loci_subject s = {0};
     loci_status status;

@@ -5,8 +5,8 @@
  *     f'(0) ~ (f(-2h) - 8 f(-h) + 8 f(h) - f(2h)) / 12h
  *
  * Of several h the estimate that lies nearest to `near` counts: the error of one h is h^4 times a fifth derivative plus
- * rounding over h, and which of the two rules is not known beforehand. A value that is wrong by more than both at every h
- * is near none of them.
+ * rounding over h, and which of the two rules is not known beforehand. A value that is wrong by more than both at every
+ * h is near none of them.
  */
 #ifndef LOCI_CORE_CHECK_SLOPE_H
 #define LOCI_CORE_CHECK_SLOPE_H

@@ -55,8 +55,7 @@ loci_status loci_check_hard_repeats(loci_check *c, loci_error *err)
         for (int n = 0; s.t && n < 10; n++) {
             LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.back = back}, err, "in repetition %d, %s", n,
                                       loci_dtype_name(dtypes[i])));
-            LOCI_TRY(n ? loci_left_same(&first, &s, back, 0, "the first time", err)
-                       : loci_left_keep(&first, &s, err));
+            LOCI_TRY(n ? loci_left_same(&first, &s, back, 0, "the first time", err) : loci_left_keep(&first, &s, err));
         }
         loci_left_free(&first);
         loci_subject_close(&s);
@@ -89,7 +88,8 @@ static void copy_ports(loci_subject *to, const loci_subject *from, const loci_le
 }
 
 /* Outputs of the second from token 0 on are those of the first from token `after` on. */
-static loci_status same_tail(loci_subject *b, const loci_subject *a, const loci_left *want, int64_t after, loci_error *err)
+static loci_status same_tail(loci_subject *b, const loci_subject *a, const loci_left *want, int64_t after,
+                             loci_error *err)
 {
     loci_status status = LOCI_OK;
     char name[160];

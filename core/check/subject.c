@@ -122,13 +122,16 @@ loci_status loci_subject_open(loci_subject *s, loci_check *c, const loci_scene *
     s->c = c;
     LOCI_TRY(choose_chunks(s, scene->own_chunk, err));
     s->size = (loci_trial_size){.docs = scene->docs ? scene->docs : 2,
-                                .seq = scene->seq ? scene->seq : s->chunk > 0 && s->chunk <= 64 ? 2 * s->chunk + 3 : 19,
+                                .seq = scene->seq                       ? scene->seq
+                                       : s->chunk > 0 && s->chunk <= 64 ? 2 * s->chunk + 3
+                                                                        : 19,
                                 .keys = scene->keys,
                                 .blocks = scene->blocks,
                                 .dim = loci_conf_int(c->conf, -1, "model", "dim"),
                                 .heads = scene->heads ? scene->heads : 2,
                                 .capacity = scene->capacity,
-                                .desc = scene->desc};
+                                .desc = scene->desc,
+                                .mask = scene->mask};
     s->size.k_heads = scene->k_heads ? scene->k_heads : s->size.heads;
     s->size.v_heads = scene->v_heads ? scene->v_heads : s->size.k_heads;
     if (loci_is_kind(c, "attention") && !scene->keys)
@@ -172,7 +175,8 @@ loci_status loci_subject_warm(loci_subject *s, int64_t tokens, loci_error *err)
         loci_trial_length(s->t, d, tokens, 0);
     loci_trial_fill(s->t, s->c->seed + 1);
     LOCI_TRY(loci_cut_pieces(&cut, s->t, (const int32_t[]){(int32_t)tokens}, 1, err));
-    LOCI_TRY(loci_subject_run(s, &(loci_trial_how){.cut = &cut}, err, "over the %lld tokens before", (long long)tokens));
+    LOCI_TRY(
+        loci_subject_run(s, &(loci_trial_how){.cut = &cut}, err, "over the %lld tokens before", (long long)tokens));
     LOCI_TRY(loci_left_keep(&left, s, err));
     loci_trial_fill(s->t, s->c->seed);
     for (uint32_t i = 0; i < left.n; i++) {
@@ -186,6 +190,20 @@ loci_status loci_subject_warm(loci_subject *s, int64_t tokens, loci_error *err)
 out:
     loci_cut_free(&cut);
     loci_left_free(&left);
+    return status;
+}
+
+loci_status loci_subject_open_context(loci_subject *s, loci_check *c, int way, loci_error *err)
+{
+    static const loci_mask masks[] = {{sizeof(loci_mask), 0, -1, -1}, {sizeof(loci_mask), 1, -1, -1}};
+    loci_error said = LOCI_ERROR_INIT;
+    loci_status status;
+
+    LOCI_TRY(loci_subject_open(s, c, &(loci_scene){.keys = 5, .mask = &masks[way]}, err));
+    loci_stage("forward with a context, to ask whether its mask is served");
+    if (way == 0 && loci_trial_run(s->t, NULL, &said) == LOCI_E_UNSUPPORTED)
+        loci_subject_close(s);
+out:
     return status;
 }
 

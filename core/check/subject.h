@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * core/check/subject: the component of a check, with numbers: a trial (core/trial) that a test of levels 2 and 3 runs, and
- * what a run left, held against another run.
+ * core/check/subject: the component of a check, with numbers: a trial (core/trial) that a test of levels 2 and 3 runs,
+ * and what a run left, held against another run.
  *
  *  (1) A test leaves everything plain but what it is about: no padding, no odd addresses, no packed documents. So a
  *      plugin that is wrong in one way fails one test.
@@ -18,13 +18,14 @@
 
 /* How the component stands; all zeros is the plain way. */
 typedef struct loci_scene {
-    int64_t docs, seq, capacity; /* 0: 2; two chunks and three tokens; seq */
-    int64_t heads, dk, dv;       /* of a rule or an attention; 0: (2)      */
-    bool ragged;                 /* documents of different lengths         */
-    bool own_chunk;              /* chunks are as long as without (2)      */
-    loci_dtype dtype;            /* {0}: (3)                               */
-    loci_context *cx;            /* NULL: the check's                      */
-    const loci_attn_desc *desc;  /* attention                              */
+    int64_t docs, seq, capacity;            /* 0: 2; two chunks and three tokens; seq */
+    int64_t heads, dk, dv;                  /* of a rule or an attention; 0: (2)      */
+    bool ragged;                            /* documents of different lengths         */
+    bool own_chunk;                         /* chunks are as long as without (2)      */
+    loci_dtype dtype;                       /* {0}: (3)                               */
+    loci_context *cx;                       /* NULL: the check's                      */
+    const loci_attn_desc *desc;             /* attention                              */
+    const loci_mask *mask;                  /* mixers and compositions                */
     int64_t keys, blocks, k_heads, v_heads; /* attention: 0: 9, 0, heads, k_heads; a mixer: rows of a context */
 } loci_scene;
 
@@ -56,10 +57,12 @@ typedef struct loci_left {
 
 loci_status loci_left_keep(loci_left *to, const loci_subject *s, loci_error *err);
 void loci_left_free(loci_left *l);
-/* Is what the last run of s left the same as `want` (of the run `then`)? limit 0: the same bits. grads: gradients too. */
+/* Is what the last run of s left the same as `want` (of the run `then`)? limit 0: the same bits. grads: gradients too.
+ */
 loci_status loci_left_same(const loci_left *want, loci_subject *s, bool grads, double limit, const char *then,
                            loci_error *err);
-/* Likewise for n numbers; name: "y", shape: of its port, which the place is told in; first: element number of got[0]. */
+/* Likewise for n numbers; name: "y", shape: of its port, which the place is told in; first: element number of got[0].
+ */
 loci_status loci_numbers_same(const double *got, const double *want, uint64_t n, double limit, const char *what,
                               const char *name, const loci_port *p, uint64_t first, const char *then, loci_error *err);
 
@@ -70,6 +73,9 @@ bool loci_port_ends(const loci_subject *s, const loci_port *p);
 bool loci_port_slopes(const loci_port *p);
 /* Elements of one token of a port with tokens; 0: it has none. */
 uint64_t loci_port_token(const loci_subject *s, const loci_port *p);
+/* Opens a mixer with a context of five rows, all visible (way 0) or causal (way 1). A mixer may decline the first in
+ * words: then s->t is NULL. */
+loci_status loci_subject_open_context(loci_subject *s, loci_check *c, int way, loci_error *err);
 /* Gradients of inputs and gates against differences (gradient.c); `where` goes before the message. */
 loci_status loci_gradients_check(loci_subject *s, const char *where, loci_error *err);
 bool loci_is_kind(const loci_check *c, const char *kind);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tests/bad/attention.h: a small attention that is right, to be made wrong in one way: the formula of loci_attn_desc with
- * causality, offsets, windows, prefixes, lengths, bias, softcap, sinks and grouped heads, a query at a time.
+ * tests/bad/attention.h: a small attention that is right, to be made wrong in one way: the formula of loci_attn_desc
+ * with causality, offsets, windows, prefixes, lengths, bias, softcap, sinks and grouped heads, a query at a time.
  *
  * A bad plugin defines one of the terms below and includes this text.
  *
@@ -39,6 +39,9 @@
 #endif
 #ifndef CAP_SLOPE
 #define CAP_SLOPE(t) (1 - (t) * (t)) /* derivative of tanh */
+#endif
+#ifndef WEIGHTED
+#define WEIGHTED(P, v) ((P) == 0 ? 0 : (P) * (v)) /* what a key adds to o */
 #endif
 #ifndef D_BIAS
 #define D_BIAS(ds) (ds)
@@ -122,7 +125,8 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
     (void)op;
     LOCI_RETURN_IF(loci_countable(shape, "attention/loops", err));
     if (shape->ctx >= INT64_C(1) << 58)
-        return fail(err, LOCI_E_UNSUPPORTED, "%lld keys exceed 2^61 bytes: plan for less at once", (long long)shape->ctx);
+        return fail(err, LOCI_E_UNSUPPORTED, "%lld keys exceed 2^61 bytes: plan for less at once",
+                    (long long)shape->ctx);
     need->scratch += 8 * (uint64_t)shape->ctx;
     return LOCI_OK;
 }
@@ -145,8 +149,9 @@ static int visible(const struct pass *p, int64_t b, int64_t i, int64_t j)
         return 0;
     if (d->q_len && i >= ((const int32_t *)loci_ptr(d->q_len))[b])
         return 0;
-    return j < BEFORE(d->prefix) || ((!d->causal || j <= pq) && (d->window_left < 0 || pq - j <= LEFT(d->window_left)) &&
-                                     (d->window_right < 0 || j - pq <= d->window_right));
+    return j < BEFORE(d->prefix) ||
+           ((!d->causal || j <= pq) && (d->window_left < 0 || pq - j <= LEFT(d->window_left)) &&
+            (d->window_right < 0 || j - pq <= d->window_right));
 }
 
 static int64_t at_bias(const loci_tensor *t, int64_t b, int64_t h, int64_t i, int64_t j)
@@ -187,7 +192,7 @@ static void query(const struct pass *p, int64_t b, int64_t h, int64_t i)
     for (int64_t x = 0; x < p->out; x++) {
         double o = 0;
         for (int64_t j = 0; j < p->S && !EMPTY(top); j++)
-            o += exp(p->score[j] - top) / sum * get(io->v, at(io->v, b, j, h / (p->H / p->Hv)) + x);
+            o += WEIGHTED(exp(p->score[j] - top) / sum, get(io->v, at(io->v, b, j, h / (p->H / p->Hv)) + x));
         put(io->o, at(io->o, b, i, h) + x, o);
     }
     put(io->lse, at(io->lse, b, h, i), isinf(top) ? -INFINITY : LSE_OUT(top + log(sum)));
@@ -230,7 +235,8 @@ static void query_back(const struct pass *p, int64_t b, int64_t h, int64_t i)
 
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
-static loci_status each(const loci_exec *x, const loci_attn_io *io, void (*one)(const struct pass *, int64_t, int64_t, int64_t))
+static loci_status each(const loci_exec *x, const loci_attn_io *io,
+                        void (*one)(const struct pass *, int64_t, int64_t, int64_t))
 {
     const struct pass p = {.io = io,
                            .d = io->desc,

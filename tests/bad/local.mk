@@ -27,7 +27,7 @@ bad_names += adds_to_output counts_calls counts_from_call drops_end_gradient dro
     not_in_place overwrites_gradient pooled_gate read_writes reads_ahead reads_padding rounds_gradient saves_too_little \
     swaps_forget write_is_not_step writes_other_rows writes_padding writes_past_scratch wrong_in_float zero_gradient \
     good_attention empty_is_nan half_a_bias heads_in_turn hides_prefix ignores_d_lse linear_cap one_key_more own_lse \
-    sink_without_gradient wide_window wrong_sign_lse
+    multiplies_mask sink_without_gradient wide_window wrong_sign_lse
 bad_cut_names = other_machine truncated
 bad_compiled = $(bad_names:%=tests/bad/%.so)
 bad_plugins = $(bad_compiled) $(bad_cut_names:%=tests/bad/%.so)

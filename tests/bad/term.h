@@ -24,8 +24,7 @@ static loci_status term_forward(loci_module *m, const loci_exec *x, const loci_s
         for (int64_t t = 0; t < r->len; t++)
             for (int64_t h = 0; h < m->H; h++)
                 for (int64_t j = 0; j < m->e; j++)
-                    add(io->y, at(io->y, r, t, h) + j,
-                        TERM_BY * get(io->v, at(io->v, r, TERM_TOKEN, TERM_HEAD) + j));
+                    add(io->y, at(io->y, r, t, h) + j, TERM_BY * get(io->v, at(io->v, r, TERM_TOKEN, TERM_HEAD) + j));
     }
     return status;
 }
@@ -40,7 +39,8 @@ static loci_status term_backward(loci_module *m, const loci_exec *x, const loci_
         for (int64_t t = 0; t < r->len; t++)
             for (int64_t h = 0; h < m->H; h++)
                 for (int64_t j = 0; j < m->e && TERM_BY != 0; j++)
-                    add(io->dv, at(io->dv, r, TERM_TOKEN, TERM_HEAD) + j, TERM_BY * get(io->dy, at(io->dy, r, t, h) + j));
+                    add(io->dv, at(io->dv, r, TERM_TOKEN, TERM_HEAD) + j,
+                        TERM_BY * get(io->dy, at(io->dy, r, t, h) + j));
     }
     return status;
 }

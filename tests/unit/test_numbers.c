@@ -18,11 +18,23 @@ static void oracle__gives_the_published_example(void)
     static const double v[] = {1, .5, .2, .8, .6, .4, .3, .9, .7};
     static const double full[] = {0.6865742788, 0.6741699379, 0.4435974119, 0.6758007133, 0.6806011332,
                                   0.4501933272, 0.6695317089, 0.6844546452, 0.4535862924};
-    static const double causal[] = {1, 0.5, 0.2, 0.8965372834, 0.5517313583, 0.3034627167,
-                                    0.6695317089, 0.6844546452, 0.4535862924};
+    static const double causal[] = {
+        1, 0.5, 0.2, 0.8965372834, 0.5517313583, 0.3034627167, 0.6695317089, 0.6844546452, 0.4535862924};
     double o[9], lse[3], score[3];
-    loci_oracle a = {.B = 1, .T = 3, .S = 3, .H = 1, .Hk = 1, .Hv = 1, .d = 3, .e = 3, .q = q, .k = k, .v = v, .o = o,
-                     .lse = lse, .score = score,
+    loci_oracle a = {.B = 1,
+                     .T = 3,
+                     .S = 3,
+                     .H = 1,
+                     .Hk = 1,
+                     .Hv = 1,
+                     .d = 3,
+                     .e = 3,
+                     .q = q,
+                     .k = k,
+                     .v = v,
+                     .o = o,
+                     .lse = lse,
+                     .score = score,
                      .desc = {.scale = 0.57735026918962576, .window_left = -1, .window_right = -1}};
 
     for (int way = 0; way < 2; way++) {
@@ -51,7 +63,8 @@ static void oracle__knows_the_buckets_of_t5(void)
 enum { B = 2, T = 4, S = 5, H = 4, HK = 2, HV = 1, D = 3, E = 2, BUCKETS = 4 };
 
 struct attention {
-    double q[B * T * H * D], k[B * S * HK * D], v[B * S * HV * E], bias[H * T * S], slopes[H], table[BUCKETS * H], sink[H];
+    double q[B * T * H * D], k[B * S * HK * D], v[B * S * HV * E], bias[H * T * S], slopes[H], table[BUCKETS * H],
+        sink[H];
     double o[B * T * H * E], lse[B * H * T], d_o[B * T * H * E], d_lse[B * H * T], score[S], k_len[B];
     double dq[B * T * H * D], dk[B * S * HK * D], dv[B * S * HV * E], dbias[H * T * S], dslopes[H], dtable[BUCKETS * H],
         dsink[H];
@@ -82,13 +95,45 @@ static void attention_open(struct attention *t)
     normal(t->d_lse, B * H * T);
     t->k_len[0] = S;
     t->k_len[1] = S - 1;
-    t->a = (loci_oracle){.B = B, .T = T, .S = S, .H = H, .Hk = HK, .Hv = HV, .d = D, .e = E, .q = t->q, .k = t->k, .v = t->v,
-                         .bias = t->bias, .bias_B = 1, .bias_H = H, .slopes = t->slopes, .table = t->table,
-                         .buckets = BUCKETS, .sink = t->sink, .k_len = t->k_len, .o = t->o, .lse = t->lse, .d_o = t->d_o,
-                         .d_lse = t->d_lse, .dq = t->dq, .dk = t->dk, .dv = t->dv, .dbias = t->dbias,
-                         .dslopes = t->dslopes, .dtable = t->dtable, .dsink = t->dsink, .score = t->score};
-    t->a.desc = (loci_attn_desc){.scale = 0.5, .softcap = 2, .causal = 1, .offset = 1, .window_left = 2, .window_right = -1,
-                                 .prefix = 1, .max_distance = 3};
+    t->a = (loci_oracle){.B = B,
+                         .T = T,
+                         .S = S,
+                         .H = H,
+                         .Hk = HK,
+                         .Hv = HV,
+                         .d = D,
+                         .e = E,
+                         .q = t->q,
+                         .k = t->k,
+                         .v = t->v,
+                         .bias = t->bias,
+                         .bias_B = 1,
+                         .bias_H = H,
+                         .slopes = t->slopes,
+                         .table = t->table,
+                         .buckets = BUCKETS,
+                         .sink = t->sink,
+                         .k_len = t->k_len,
+                         .o = t->o,
+                         .lse = t->lse,
+                         .d_o = t->d_o,
+                         .d_lse = t->d_lse,
+                         .dq = t->dq,
+                         .dk = t->dk,
+                         .dv = t->dv,
+                         .dbias = t->dbias,
+                         .dslopes = t->dslopes,
+                         .dtable = t->dtable,
+                         .dsink = t->dsink,
+                         .score = t->score};
+    t->a.desc = (loci_attn_desc){.scale = 0.5,
+                                 .softcap = 2,
+                                 .causal = 1,
+                                 .offset = 1,
+                                 .window_left = 2,
+                                 .window_right = -1,
+                                 .prefix = 1,
+                                 .max_distance = 3};
 }
 
 static loci_status loss(void *arg, double at, double *value, double *size, loci_error *err)
@@ -121,9 +166,9 @@ static void oracle__has_the_gradients_of_differences(void)
         const char *name;
         double *x, *g;
         int n;
-    } all[] = {{"q", t.q, t.dq, B * T * H * D},       {"k", t.k, t.dk, B * S * HK * D},
-               {"v", t.v, t.dv, B * S * HV * E},      {"bias", t.bias, t.dbias, H * T * S},
-               {"slopes", t.slopes, t.dslopes, H},    {"table", t.table, t.dtable, BUCKETS * H},
+    } all[] = {{"q", t.q, t.dq, B * T * H * D},    {"k", t.k, t.dk, B * S * HK * D},
+               {"v", t.v, t.dv, B * S * HV * E},   {"bias", t.bias, t.dbias, H * T * S},
+               {"slopes", t.slopes, t.dslopes, H}, {"table", t.table, t.dtable, BUCKETS * H},
                {"sink", t.sink, t.dsink, H}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         loci_slope s;
@@ -138,8 +183,8 @@ static void oracle__has_the_gradients_of_differences(void)
         t.way = way;
         t.n = all[i].n;
         CK_OK(loci_slope_of(&s, loss, &t, steps, 2, 0x1p-52, got, 0, &ck_err));
-        CK_TRUE(fabs(got) > 1e-3 && fabs(got - s.value) < 1e-8 * fabs(got) + 1e-9, "%s: %.12g, and by differences %.12g",
-                all[i].name, got, s.value);
+        CK_TRUE(fabs(got) > 1e-3 && fabs(got - s.value) < 1e-8 * fabs(got) + 1e-9,
+                "%s: %.12g, and by differences %.12g", all[i].name, got, s.value);
     }
 }
 
@@ -237,7 +282,8 @@ static void numbers__say_where_and_by_how_much(void)
     loci_error_clear(&ck_err);
     got[17] += 1;
     CK_TRUE(loci_numbers_same(got, want, 24, 1e-10, "in pieces", "y", &p, 0, "in one call", &ck_err) == LOCI_E_PLUGIN &&
-                strstr(ck_err.msg, "limit 1e-10") && strstr(ck_err.msg, "[1,1,1]: 19") && strstr(ck_err.msg, "it is 18"),
+                strstr(ck_err.msg, "limit 1e-10") && strstr(ck_err.msg, "[1,1,1]: 19") &&
+                strstr(ck_err.msg, "it is 18"),
             "%s", ck_err.msg);
     loci_error_clear(&ck_err);
     got[17] = NAN;
@@ -250,7 +296,8 @@ static void numbers__say_where_and_by_how_much(void)
     got[3] = want[3] = -INFINITY; /* the lse of a query that sees nothing */
     CK_OK(loci_numbers_same(got, want, 24, 1e-10, "in pieces", "lse", &p, 0, "in one call", &ck_err));
     got[3] = 0;
-    CK_TRUE(loci_numbers_same(got, want, 24, 1, "in pieces", "lse", &p, 0, "in one call", &ck_err) == LOCI_E_PLUGIN, "0 is -inf");
+    CK_TRUE(loci_numbers_same(got, want, 24, 1, "in pieces", "lse", &p, 0, "in one call", &ck_err) == LOCI_E_PLUGIN,
+            "0 is -inf");
     loci_error_clear(&ck_err);
 }
 

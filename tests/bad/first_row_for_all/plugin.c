@@ -15,7 +15,8 @@ static loci_status bad_forward(loci_module *m, const loci_exec *x, const loci_sl
     for (int i = 0; i < 2; i++) {
         memcpy(strides[i], in[i].strides, sizeof strides[i]);
         strides[i][0] = 0; /* all rows are that of the first run */
-        in[i].byte_offset += io->batch->n_runs ? (uint64_t)(io->batch->runs[0].state * in[i].strides[0] * in[i].dtype.bits / 8) : 0;
+        in[i].byte_offset +=
+            io->batch->n_runs ? (uint64_t)(io->batch->runs[0].state * in[i].strides[0] * in[i].dtype.bits / 8) : 0;
         in[i].strides = strides[i];
     }
     own.state_in = in;

@@ -2,5 +2,5 @@
  *
  * tests/bad: the last key of a prefix is as the others.
  */
-#define BEFORE(prefix) ((prefix) - 1)
+#define BEFORE(prefix) ((prefix)-1)
 #include "../attention.h"
