@@ -9,5 +9,6 @@ loci_SOURCES = %D%/apply.c %D%/apply.h %D%/apply_attention.c %D%/apply_desc.c %D
                %D%/generate_answer.c %D%/generate_talk.c %D%/info.c %D%/info.h %D%/info_ports.c %D%/info_text.c \
                %D%/inspect.c %D%/inspect.h %D%/inspect_diff.c %D%/inspect_file.c %D%/inspect_gates.c \
                %D%/inspect_run.c %D%/inspect_tensor.c %D%/list.c %D%/list.h %D%/list_deep.c %D%/main.c \
+               %D%/new.c %D%/new.h %D%/new_find.c %D%/new_write.c \
                %D%/text.c %D%/train.c %D%/version.c
 loci_LDADD = libloci.la -lm

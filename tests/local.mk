@@ -21,8 +21,10 @@ check_PROGRAMS += %D%/unit/test_rule %D%/unit/test_rule_pairs
 %C%_unit_test_rule_pairs_LDADD = libloci.la $(CUNIT_LIBS) -lm
 
 # The example plugins through the suite of memory rules.
-check_PROGRAMS += %D%/unit/test_outside %D%/unit/test_outside_bare
+check_PROGRAMS += %D%/unit/test_outside %D%/unit/test_outside_bare %D%/unit/test_ttt
 %C%_unit_test_outside_SOURCES = %D%/unit/test_outside.c examples/outside/oja.c $(suite_parts)
 %C%_unit_test_outside_LDADD = libloci.la $(CUNIT_LIBS) -lm
 %C%_unit_test_outside_bare_SOURCES = %D%/unit/test_outside_bare.c examples/outside/oja_bare.c $(suite_parts)
 %C%_unit_test_outside_bare_LDADD = libloci.la $(CUNIT_LIBS) -lm
+%C%_unit_test_ttt_SOURCES = %D%/unit/test_ttt.c examples/ttt_linear/ttt_linear.c $(suite_parts)
+%C%_unit_test_ttt_LDADD = libloci.la $(CUNIT_LIBS) -lm

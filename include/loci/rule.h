@@ -7,9 +7,9 @@
  *     write    m_t = W(m_{t-1}; k_t, v_t, gates_t)      m: the rule's states, any number, of any shape
  *     read     y_t = R(m_t; q_t)                        or R(m_{t-1}; q_t), as LOCI_RULE_READS_BEFORE_WRITE says
  *
- * The author writes W, R and their adjoints as plain loops, and lists states, gates and keys. The header makes a class
- * of kind loci.memory/1 of it, in float and double from the one text: runs, packing, padding, streaming, ops READ,
- * WRITE and STEP, threads, gradients that add, states that start at zero or at a learned value.
+ * The author writes W, R and their adjoints as plain loops, and lists states, gates, weights and keys. The header makes
+ * a class of kind loci.memory/1 of it, in float and double from the one text: runs, packing, padding, streaming, ops
+ * READ, WRITE and STEP, threads, gradients that add, states that start at zero or at a learned value.
  *
  *  (1) The text is compiled twice, with `loci_real` float and then double. LOCI_NAME(f) is what function f is called in
  *      the current one: give it to every function of yours. The last line includes the file once more by its own name.
@@ -92,6 +92,10 @@
  *                                    declared, and its pointer is NULL
  *   LOCI_RULE_GATES(X)               X(name, lo, hi, init, width) per gate: width activated numbers in [lo, hi), hi may
  *                                    be INFINITY; width 0: not declared, pointer NULL
+ *   LOCI_RULE_WEIGHTS(X)             X(name, mean, deviation, shape...) per learned weight: shape per head, slot
+ *                                    [H, shape...], initially normal; seen as t->name wherever there is a t, and its
+ *                                    gradient, to be added to, as t->d.name in the two adjoints. An axis of 0: not
+ *                                    declared, pointer NULL
  *   LOCI_RULE_KEYS(X)                X(type, name, default, choices, min, max, help) per config key, as in loci_key;
  *                                    type INT, REAL, BOOL or ENUM; r->name is the value, an ENUM's its place in choices
  *   LOCI_RULE_READS_BEFORE_WRITE     expression in r; not defined: 0
@@ -128,7 +132,8 @@ typedef double loci_rule_REAL;
 /* Without a rule the header is inert. With one, its first inclusion is for float, the second for double, and the third
  * makes the class. */
 #if !defined(LOCI_RULE_ID)
-#if defined(LOCI_RULE_STATES) || defined(LOCI_RULE_GATES) || defined(LOCI_RULE_KEYS) || defined(LOCI_RULE_CLASS)
+#if defined(LOCI_RULE_STATES) || defined(LOCI_RULE_GATES) || defined(LOCI_RULE_WEIGHTS) || defined(LOCI_RULE_KEYS) || \
+    defined(LOCI_RULE_CLASS)
 #error "loci/rule.h: #define LOCI_RULE_ID \"org.example.mine\" before the header is included"
 #endif
 #elif !defined(LOCI_RULE_PASS)
@@ -156,6 +161,9 @@ typedef double loci_rule_REAL;
 #ifndef LOCI_RULE_GATES
 #define LOCI_RULE_GATES(X)
 #endif
+#ifndef LOCI_RULE_WEIGHTS
+#define LOCI_RULE_WEIGHTS(X)
+#endif
 #ifndef LOCI_RULE_KEYS
 #define LOCI_RULE_KEYS(X)
 #endif
@@ -181,6 +189,7 @@ static void (*const loci_rule_last_line)(void) __attribute__((used)) =
 #define loci_state LOCI_NAME(loci_state)
 #define loci_seen LOCI_NAME(loci_seen)
 #define loci_grad LOCI_NAME(loci_grad)
+#define loci_learned LOCI_NAME(loci_learned)
 
 #elif LOCI_RULE_PASS == 2
 
@@ -195,7 +204,15 @@ static void (*const loci_rule_last_line)(void) __attribute__((used)) =
 
 #if LOCI_RULE_PASS < 3
 
-/* A token to write: k [dk], v [dv] and the gates by their names, [width] each. */
+/* Gradients of the weights, added to. */
+#define LOCI_RULE_X(name, ...) loci_real *name;
+typedef struct loci_learned {
+    int64_t n; /* numbers of all weights of a head */
+    LOCI_RULE_WEIGHTS(LOCI_RULE_X)
+} loci_learned;
+#undef LOCI_RULE_X
+
+/* A token to write: k [dk], v [dv], the gates by their names, [width] each, and the weights by theirs. */
 #define LOCI_RULE_X(name, ...) const loci_real *name;
 typedef struct loci_token {
     const loci_rule *r;
@@ -203,7 +220,19 @@ typedef struct loci_token {
     loci_real *work;
     const loci_real *k, *v;
     LOCI_RULE_GATES(LOCI_RULE_X)
+    LOCI_RULE_WEIGHTS(LOCI_RULE_X)
+    loci_learned d;
 } loci_token;
+
+/* A token that reads: q [dk]. */
+typedef struct loci_query {
+    const loci_rule *r;
+    int64_t pos;
+    loci_real *work;
+    const loci_real *q;
+    LOCI_RULE_WEIGHTS(LOCI_RULE_X)
+    loci_learned d;
+} loci_query;
 
 /* The states of one head by their names, as an adjoint and a read see them. */
 typedef struct loci_seen {
@@ -223,14 +252,6 @@ typedef struct loci_grad {
     LOCI_RULE_GATES(LOCI_RULE_X)
 } loci_grad;
 #undef LOCI_RULE_X
-
-/* A token that reads: q [dk]. */
-typedef struct loci_query {
-    const loci_rule *r;
-    int64_t pos;
-    loci_real *work;
-    const loci_real *q;
-} loci_query;
 
 /* m becomes the states after the token. */
 static void LOCI_NAME(write)(const loci_token *t, const loci_state *m);

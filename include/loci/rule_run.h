@@ -8,7 +8,9 @@
  *  (2) A run is cut into stretches of seg = ceil(sqrt T) tokens. With SAVE, a forward keeps the states before every
  *      stretch but the first. A call of T tokens in B rows has at most B T / seg such stretches, which is at most
  *      B seg, and that grows with B and T; so a plan covers every smaller call.
- *  (3) A backward takes the stretches from the last to the first: it computes the states before each of its tokens
+ *  (3) Gradients of weights are summed by item first, in a place of each item, and then over the runs of a head, in
+ *      their order: the same bits for any number of threads.
+ *  (4) A backward takes the stretches from the last to the first: it computes the states before each of its tokens
  *      again, then goes back over them.
  */
 #include <loci/author.h>
@@ -18,10 +20,15 @@
 
 /* How many there are. */
 #define LOCI_RULE_X(...) +1
-enum { LOCI_RULE_N_STATES = 0 LOCI_RULE_STATES(LOCI_RULE_X), LOCI_RULE_N_GATES = 0 LOCI_RULE_GATES(LOCI_RULE_X) };
+enum {
+    LOCI_RULE_N_STATES = 0 LOCI_RULE_STATES(LOCI_RULE_X),
+    LOCI_RULE_N_GATES = 0 LOCI_RULE_GATES(LOCI_RULE_X),
+    LOCI_RULE_N_WEIGHTS = 0 LOCI_RULE_WEIGHTS(LOCI_RULE_X)
+};
 #undef LOCI_RULE_X
 
-/* A state (shape, start) or gate (lo, hi, init). n numbers per head; 0: not declared. at: its place among its kind. */
+/* A state (shape, start), gate (lo, hi, init) or weight (shape, mean init, deviation start). n numbers per head; 0: not
+ * declared. at: its place among its kind. */
 typedef struct loci_rule_part {
     const char *name;
     int64_t shape[LOCI_MAX_DIM - 1], strides[LOCI_MAX_DIM - 1], n, at;
@@ -34,8 +41,8 @@ struct loci_module {
     const loci_host *host;
     loci_rule rule;
     int bits;
-    int64_t n_state, n_gate; /* numbers of all states, of all gates, of one head */
-    loci_rule_part state[LOCI_RULE_N_STATES], gate[LOCI_RULE_N_GATES + 1];
+    int64_t n_state, n_gate, n_weight; /* numbers of all states, of all gates, of all weights, of one head */
+    loci_rule_part state[LOCI_RULE_N_STATES], gate[LOCI_RULE_N_GATES + 1], weight[LOCI_RULE_N_WEIGHTS + 1];
 };
 
 typedef struct loci_rule_job {
@@ -45,6 +52,7 @@ typedef struct loci_rule_job {
     const loci_rule_io *io;
     int64_t seg;
     uint64_t lane; /* bytes of a worker */
+    void *sums;    /* (3): [runs, H, n_weight] */
     int back;
 } loci_rule_job;
 
@@ -97,6 +105,7 @@ static inline uint64_t loci_rule_times(uint64_t a, uint64_t b)
 typedef struct LOCI_NAME(loci_rule_lane) {
     loci_real *m, *g, *trail; /* states; gradients; states before each token of a stretch and after its last */
     loci_real *q, *k, *v, *y, *gate, *dq, *dk, *dv, *dy, *dgate, *work;
+    loci_real *weight, *dweight; /* the second: the item's place among job.sums */
 } LOCI_NAME(loci_rule_lane);
 
 /* With base NULL it only counts. */
@@ -123,6 +132,8 @@ static uint64_t LOCI_NAME(loci_rule_cut)(LOCI_NAME(loci_rule_lane) *l, const loc
     l->dy = (loci_real *)loci_cut(&c, dv);
     l->dgate = (loci_real *)loci_cut(&c, gates);
     l->work = (loci_real *)loci_cut(&c, loci_rule_times((uint64_t)loci_rule_work(r), size));
+    l->weight = (loci_real *)loci_cut(&c, loci_rule_times((uint64_t)m->n_weight, size));
+    l->dweight = NULL;
     return c.at;
 }
 
@@ -190,6 +201,19 @@ static void LOCI_NAME(loci_rule_states)(const loci_module *m, const loci_tensor 
     }
 }
 
+/* The weights of head h. */
+static void LOCI_NAME(loci_rule_weights)(const loci_rule_job *j, int64_t h, loci_real *copy)
+{
+    for (int i = 0; i < LOCI_RULE_N_WEIGHTS; i++) {
+        const loci_rule_part *w = &j->m->weight[i];
+        const loci_tensor *t = w->n ? &j->s->params[w->index] : NULL;
+
+        if (t)
+            LOCI_NAME(loci_rule_move)(w, copy + w->at, w->strides, (const loci_real *)loci_ptr(t) + h * t->strides[0],
+                                      t->strides + 1, 0);
+    }
+}
+
 /* The pointers of the author's structs into copies. */
 #define LOCI_RULE_X(name, ...) to.name = m->state[i].n ? from + m->state[i].at : NULL, i++;
 static loci_state LOCI_NAME(loci_rule_state)(const loci_module *m, loci_real *from)
@@ -211,6 +235,41 @@ static loci_seen LOCI_NAME(loci_rule_seen)(const loci_module *m, const loci_real
 }
 #undef LOCI_RULE_X
 
+#define LOCI_RULE_X(name, ...) to.name = l->dweight && j->m->weight[i].n ? l->dweight + j->m->weight[i].at : NULL, i++;
+static loci_learned LOCI_NAME(loci_rule_learned)(const loci_rule_job *j, const LOCI_NAME(loci_rule_lane) *l)
+{
+    loci_learned to;
+    int i = 0;
+
+    to.n = j->m->n_weight;
+    LOCI_RULE_WEIGHTS(LOCI_RULE_X)
+    (void)l, (void)i;
+    return to;
+}
+#undef LOCI_RULE_X
+
+#define LOCI_RULE_X(name, ...) to->name = j->m->weight[i].n ? l->weight + j->m->weight[i].at : NULL, i++;
+static void LOCI_NAME(loci_rule_token_weights)(const loci_rule_job *j, const LOCI_NAME(loci_rule_lane) *l,
+                                               loci_token *to)
+{
+    int i = 0;
+
+    LOCI_RULE_WEIGHTS(LOCI_RULE_X)
+    to->d = LOCI_NAME(loci_rule_learned)(j, l);
+    (void)i;
+}
+
+static void LOCI_NAME(loci_rule_query_weights)(const loci_rule_job *j, const LOCI_NAME(loci_rule_lane) *l,
+                                               loci_query *to)
+{
+    int i = 0;
+
+    LOCI_RULE_WEIGHTS(LOCI_RULE_X)
+    to->d = LOCI_NAME(loci_rule_learned)(j, l);
+    (void)i;
+}
+#undef LOCI_RULE_X
+
 #define LOCI_RULE_X(name, ...) to.name = j->m->gate[i].n ? from + j->m->gate[i].at : NULL, i++;
 static loci_token LOCI_NAME(loci_rule_token)(const loci_rule_job *j, const LOCI_NAME(loci_rule_lane) *l, int64_t pos)
 {
@@ -224,6 +283,7 @@ static loci_token LOCI_NAME(loci_rule_token)(const loci_rule_job *j, const LOCI_
     to.k = l->k;
     to.v = l->v;
     LOCI_RULE_GATES(LOCI_RULE_X)
+    LOCI_NAME(loci_rule_token_weights)(j, l, &to);
     (void)from, (void)i;
     return to;
 }
@@ -268,6 +328,7 @@ static loci_query LOCI_NAME(loci_rule_query)(const loci_rule_job *j, const LOCI_
     t.pos = run->pos + i;
     t.work = l->work;
     t.q = l->q;
+    LOCI_NAME(loci_rule_query_weights)(j, l, &t);
     LOCI_NAME(loci_rule_row)(j->io->q, run, i, h, t.r->dk, l->q, NULL);
     return t;
 }
@@ -413,11 +474,36 @@ static void LOCI_NAME(loci_rule_items)(void *arg, int64_t begin, int64_t end, ui
 
         for (int64_t r = 0; r < item / H; r++)
             slot += loci_rule_kept(runs[r].len, j->seg);
+        LOCI_NAME(loci_rule_weights)(j, item % H, l.weight);
+        if (j->back && j->m->n_weight) {
+            l.dweight = (loci_real *)j->sums + item * j->m->n_weight;
+            memset(l.dweight, 0, (size_t)j->m->n_weight * sizeof *l.dweight);
+        }
         if (j->back)
             LOCI_NAME(loci_rule_backward)(j, &l, &runs[item / H], slot, item % H);
         else
             LOCI_NAME(loci_rule_forward)(j, &l, &runs[item / H], slot, item % H);
     }
+}
+
+/* (3): heads [begin, end): the sums of its items, run after run, to the weights' gradients. */
+static void LOCI_NAME(loci_rule_sum)(void *arg, int64_t begin, int64_t end, uint32_t worker)
+{
+    const loci_rule_job *j = (const loci_rule_job *)arg;
+
+    (void)worker;
+    for (int64_t h = begin; h < end; h++)
+        for (int64_t r = 0; r < j->io->batch->n_runs; r++)
+            for (int i = 0; i < LOCI_RULE_N_WEIGHTS; i++) {
+                const loci_rule_part *w = &j->m->weight[i];
+                const loci_tensor *t = w->n ? &j->s->grads[w->index] : NULL;
+
+                if (t)
+                    LOCI_NAME(loci_rule_move)(w, (loci_real *)loci_ptr(t) + h * t->strides[0], t->strides + 1,
+                                              (const loci_real *)j->sums +
+                                                  (r * j->m->rule.heads + h) * j->m->n_weight + w->at,
+                                              w->strides, 1);
+            }
 }
 
 /* The start of every run's states: what is learned, or zero. Back: the gradients of what is learned. */
@@ -540,6 +626,20 @@ static const char *loci_rule_refuse(const loci_host *host, const loci_config *c,
 #endif
 }
 
+/* Its shape, ended by -1, and its place behind the numbers of the others. */
+static inline void loci_rule_place(loci_rule_part *p, const int64_t *shape, int64_t *numbers)
+{
+    for (p->rank = 0; shape[p->rank] >= 0; p->rank++)
+        p->shape[p->rank] = shape[p->rank];
+    p->n = 1;
+    for (int32_t a = p->rank - 1; a >= 0; a--) {
+        p->strides[a] = p->n;
+        p->n *= p->shape[a];
+    }
+    p->at = *numbers;
+    *numbers += p->n;
+}
+
 /* Sizes and places from the tables. */
 static void loci_rule_describe(loci_module *m)
 {
@@ -558,6 +658,13 @@ static void loci_rule_describe(loci_module *m)
         int64_t width;
     } gates[] = {LOCI_RULE_GATES(LOCI_RULE_X){NULL, 0, 0, 0, 0}};
 #undef LOCI_RULE_X
+#define LOCI_RULE_X(name, mean, deviation, ...) {#name, mean, deviation, {__VA_ARGS__, -1}},
+    const struct {
+        const char *name;
+        double mean, deviation;
+        int64_t shape[LOCI_MAX_DIM - 1];
+    } weights[] = {LOCI_RULE_WEIGHTS(LOCI_RULE_X){NULL, 0, 0, {-1}}};
+#undef LOCI_RULE_X
 
     (void)r;
     for (int i = 0; i < LOCI_RULE_N_STATES; i++) {
@@ -565,15 +672,15 @@ static void loci_rule_describe(loci_module *m)
 
         s->name = states[i].name;
         s->start = states[i].start;
-        for (s->rank = 0; states[i].shape[s->rank] >= 0; s->rank++)
-            s->shape[s->rank] = states[i].shape[s->rank];
-        s->n = 1;
-        for (int32_t a = s->rank - 1; a >= 0; a--) {
-            s->strides[a] = s->n;
-            s->n *= s->shape[a];
-        }
-        s->at = m->n_state;
-        m->n_state += s->n;
+        loci_rule_place(s, states[i].shape, &m->n_state);
+    }
+    for (int i = 0; i < LOCI_RULE_N_WEIGHTS; i++) {
+        loci_rule_part *w = &m->weight[i];
+
+        w->name = weights[i].name;
+        w->init = weights[i].mean;
+        w->start = weights[i].deviation;
+        loci_rule_place(w, weights[i].shape, &m->n_weight);
     }
     for (int i = 0; i < LOCI_RULE_N_GATES; i++) {
         loci_rule_part *g = &m->gate[i];
@@ -651,6 +758,24 @@ static loci_status loci_rule_declare_state(loci_module *m, void *decl, loci_rule
     return m->host->declare(m->host, decl, &slot, &s->weight);
 }
 
+static loci_status loci_rule_declare_weight(loci_module *m, void *decl, loci_rule_part *w)
+{
+    int64_t shape[LOCI_MAX_DIM] = {m->rule.heads};
+    loci_slot slot;
+
+    memcpy(shape + 1, w->shape, (size_t)w->rank * sizeof *shape);
+    memset(&slot, 0, sizeof slot);
+    slot.struct_size = sizeof slot;
+    slot.flags = LOCI_SLOT_NO_DECAY;
+    slot.name = w->name;
+    slot.ndim = w->rank + 1;
+    slot.init = LOCI_INIT_NORMAL;
+    slot.shape = shape;
+    slot.a = w->init;
+    slot.b = w->start;
+    return m->host->declare(m->host, decl, &slot, &w->index);
+}
+
 static loci_status loci_rule_declare(loci_module *m, void *decl, loci_error *err)
 {
     loci_status status = LOCI_OK;
@@ -658,6 +783,9 @@ static loci_status loci_rule_declare(loci_module *m, void *decl, loci_error *err
     for (int i = 0; i < LOCI_RULE_N_STATES && status == LOCI_OK; i++)
         if (m->state[i].n)
             status = loci_rule_declare_state(m, decl, &m->state[i]);
+    for (int i = 0; i < LOCI_RULE_N_WEIGHTS && status == LOCI_OK; i++)
+        if (m->weight[i].n)
+            status = loci_rule_declare_weight(m, decl, &m->weight[i]);
     for (int i = 0; i < LOCI_RULE_N_GATES && status == LOCI_OK; i++) {
         loci_rule_part *p = &m->gate[i];
         loci_gate g;
@@ -693,15 +821,24 @@ static uint64_t loci_rule_saved(const loci_module *m, uint64_t slots)
     return loci_rule_times(slots, loci_rule_times(head, (uint64_t)m->rule.heads));
 }
 
+/* Of the place where items sum the gradients of weights. */
+static uint64_t loci_rule_sums(const loci_module *m, int64_t runs)
+{
+    const uint64_t one = loci_rule_times((uint64_t)m->n_weight, (uint64_t)m->bits / 8);
+
+    return loci_rule_times((uint64_t)runs, loci_rule_times((uint64_t)m->rule.heads, one));
+}
+
 static loci_status loci_rule_plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
 {
     const int save = (shape->flags & LOCI_X_SAVE) != 0;
-    uint64_t scratch, saved;
+    uint64_t lanes, scratch, saved;
     int64_t seg;
 
     LOCI_RETURN_IF(loci_countable(shape, LOCI_RULE_WHERE, err));
     seg = op == LOCI_OP_READ ? 0 : loci_rule_seg(shape->seq);
-    scratch = loci_rule_times(loci_rule_lane(m, seg, save), m->host->workers(m->host));
+    lanes = loci_rule_times(loci_rule_lane(m, seg, save), m->host->workers(m->host));
+    scratch = lanes + (save ? loci_rule_sums(m, shape->runs) : 0);
     saved = save ? loci_rule_saved(m, loci_rule_times((uint64_t)shape->rows, (uint64_t)seg)) : 0;
     if (scratch >= UINT64_MAX >> 8 || saved >= UINT64_MAX >> 8)
         return loci_refuse(err, LOCI_E_NOMEM, LOCI_RULE_WHERE,
@@ -717,7 +854,7 @@ static loci_status loci_rule_call(loci_module *m, const loci_exec *x, const loci
 {
     const loci_tensor *tokens = io->op == LOCI_OP_READ ? io->q : io->v;
     loci_rule_job j;
-    uint64_t slots = 0;
+    uint64_t slots = 0, lanes;
 
     j.m = m;
     j.x = x;
@@ -728,12 +865,18 @@ static loci_status loci_rule_call(loci_module *m, const loci_exec *x, const loci
     j.lane = loci_rule_lane(m, j.seg, back);
     for (uint32_t r = 0; r < io->batch->n_runs && (back || x->flags & LOCI_X_SAVE); r++)
         slots += (uint64_t)loci_rule_kept(io->batch->runs[r].len, j.seg);
-    if (j.lane * x->host->workers(x->host) > x->scratch_bytes || loci_rule_saved(m, slots) > x->saved_bytes)
+    lanes = j.lane * x->host->workers(x->host);
+    j.sums = (char *)x->scratch + lanes;
+    if (lanes + (back ? loci_rule_sums(m, io->batch->n_runs) : 0) > x->scratch_bytes ||
+        loci_rule_saved(m, slots) > x->saved_bytes)
         return loci_refuse(err, LOCI_E_ARG, LOCI_RULE_WHERE,
                            "%llu bytes of scratch and %llu of saved are too few for the call: plan for it",
                            (unsigned long long)x->scratch_bytes, (unsigned long long)x->saved_bytes);
-    return x->host->parallel_for(x, io->batch->n_runs * m->rule.heads, 1,
-                                 m->bits == 64 ? loci_rule_items_f64 : loci_rule_items_f32, &j);
+    LOCI_RETURN_IF(x->host->parallel_for(x, io->batch->n_runs * m->rule.heads, 1,
+                                         m->bits == 64 ? loci_rule_items_f64 : loci_rule_items_f32, &j));
+    return back && m->n_weight
+               ? x->host->parallel_for(x, m->rule.heads, 1, m->bits == 64 ? loci_rule_sum_f64 : loci_rule_sum_f32, &j)
+               : LOCI_OK;
 }
 
 static loci_status loci_rule_forward(loci_module *m, const loci_exec *x, const loci_slots *s, const loci_rule_io *io,

@@ -62,6 +62,16 @@ sed 's/delta\.c/delta.cc/' good.c >delta.cc
 build "$cxx" c++11 delta.cc
 fact $? "the manual's plugin as c++11"
 
+# All the tables at once: states that are learned, weights, keys, private memory, a refusal.
+cp "$LOCI_TEST_SRC/examples/ttt_linear/ttt_linear.c" .
+for std in c99 c11; do
+    build "$cc" $std ttt_linear.c
+    fact $? "examples/ttt_linear as $std"
+done
+sed 's/ttt_linear\.c"/ttt_linear.cc"/' ttt_linear.c >ttt_linear.cc
+build "$cxx" c++11 ttt_linear.cc
+fact $? 'examples/ttt_linear as c++11'
+
 wrong 'no id' '/define LOCI_RULE_ID/d' '#define LOCI_RULE_ID'
 wrong 'no states' '/define LOCI_RULE_STATES/d' '#define LOCI_RULE_STATES(X)'
 wrong 'no summary' '/define LOCI_RULE_SUMMARY/d' '#define LOCI_RULE_SUMMARY'
@@ -75,6 +85,11 @@ wrong 'a state written by a read' 's/y\[i\] = 0;/y[i] = m->M[i] = 0;/' 'read-onl
 wrong 'an input written' 's/e += M\[x\] \* t->k\[x\]/t->k[x] = 0/' 'read-only' 'const-qualified'
 wrong 'a gate that is not in the list' 's/t->beta \* e/t->theta * e/' 'no member named .theta'
 wrong 'a state that is not in the list' 's/m->M + i/m->S + i/' 'no member named .S'
+wrong 'a weight that is not in the list' 's/t->beta \* e/t->gain[i] * e/' 'no member named .gain'
+wrong 'a weight written' 's/e += M\[x\] \* t->k\[x\]/t->gain[x] = 0/;/define LOCI_RULE_STATES/i #define LOCI_RULE_WEIGHTS(X) X(gain, 1, 0, r->dk)' \
+    'read-only' 'const-qualified'
+wrong 'weights before the id' '1i #define LOCI_RULE_WEIGHTS(X) X(gain, 1, 0, r->dk)
+    /define LOCI_RULE_ID/d' '#define LOCI_RULE_ID'
 wrong 'a type of its own' 's/const loci_real \*M = /const double *M = /' 'incompatible'
 wrong 'a function without LOCI_NAME' '/include <loci/a static int half(void) { return 2; }' 'redefinition of .half'
 wrong 'a key of no type' '/define LOCI_RULE_STATES/i #define LOCI_RULE_KEYS(X) X(FLOAT, c, "1", NULL, 0, 9, "c")' \

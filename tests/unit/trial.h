@@ -15,11 +15,11 @@
 
 #include "tests/unit/rule.h"
 
-/* One run and head: rows of q, k, v, y and gates per token, states without the axes of rows and heads. op is READ (q,
+/* One run and head: rows of q, k, v, y and gates per token, states without the axes of rows and heads, weights whole. op is READ (q,
  * y), WRITE (k, v, gates) or STEP; state is updated in place; pos is the first token's position in its document. */
 typedef struct head {
     int op;
-    int64_t T, pos, dk, dv;
+    int64_t T, pos, dk, dv, h, H; /* h: of H heads */
     const double *q, *k, *v, *gate[RULE_MOST], *weight[RULE_MOST];
     double *y, *state[RULE_MOST];
 } head;
@@ -272,7 +272,7 @@ static inline void trial_formula(trial *t)
         const loci_run *r = &t->runs[item / t->H];
         const int64_t h = item % t->H;
         double *own[PART_STATE], *y = numbers(r->len * t->dv, 0);
-        head a = {.op = t->op, .T = r->len, .pos = r->pos, .dk = t->dk, .dv = t->dv, .y = y};
+        head a = {.op = t->op, .T = r->len, .pos = r->pos, .dk = t->dk, .dv = t->dv, .h = h, .H = t->H, .y = y};
 
         for (int p = 0; p < PART_STATE; p++)
             own[p] = gathered(t, p, r, h);
