@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -199,11 +200,14 @@ static void on_signal(int sig)
     cli_stop = sig;
 }
 
+static sem_t waits; /* posted once the thread has begun: a fork must not meet it on its way, holding a lock */
+
 static void *wait_for_signals(void *arg)
 {
     const sigset_t *set = arg;
     int sig;
 
+    sem_post(&waits);
     for (;;)
         if (sigwait(set, &sig) == 0)
             on_signal(sig);
@@ -227,9 +231,13 @@ static loci_status catch_signals(loci_error *err)
         sigaddset(&set, signals[i]);
     }
     signal(SIGPIPE, SIG_DFL);
+    if (sem_init(&waits, 0, 0) != 0)
+        return loci_fail(err, LOCI_E_INTERNAL, "no semaphore can be had: %s", strerror(errno));
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 || pthread_create(&thread, NULL, wait_for_signals, &set) != 0)
         return loci_fail(err, LOCI_E_NOMEM, "no thread for signals can be started");
     pthread_detach(thread);
+    while (sem_wait(&waits) != 0 && errno == EINTR)
+        ;
     return LOCI_OK;
 }
 

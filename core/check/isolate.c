@@ -12,8 +12,9 @@
  *      it open, so the child is also asked for every now and then.
  *  (2) The page is written by code that may run wild. `done` must hold a number drawn for this call, and every text is
  *      cut at its size before it is read.
- *  (3) Only the calling thread goes on in the child. The command has one more, which waits for signals and holds no
- * lock. (4) _exit, not exit: handlers that a plugin registered with atexit are none of this test.
+ *  (3) Only the calling thread goes on in the child. The command has one more, which waits for signals: it has begun to
+ *      before the first fork (main.c), and holds no lock, neither malloc's nor a sanitizer's.
+ *  (4) _exit, not exit: handlers that a plugin registered with atexit are none of this test.
  */
 #include "core/check/isolate.h"
 #include "core/plugin/look.h"
