@@ -5,7 +5,7 @@
  */
 #include <float.h>
 
-#include "../attn_ref/attn_cases.h"
+#include "../attn_ref/attn_features.h"
 
 extern const loci_class loci_attn_ref_class, loci_attn_cpu_class;
 
@@ -79,6 +79,8 @@ typedef struct result {
     int64_t n;
 } result;
 
+enum { RESULTS = 9 };
+
 static int results(const attn_prob *p, result *r)
 {
     const result all[] = {
@@ -87,11 +89,14 @@ static int results(const attn_prob *p, result *r)
         {"dq", offsetof(attn_out, dq), p->B * p->T * p->H * p->d},
         {"dk", offsetof(attn_out, dk), p->B * p->S * p->Hk * p->d},
         {"dv", offsetof(attn_out, dv), p->B * p->S * p->Hv * p->e},
-        {"dslopes", offsetof(attn_out, dslopes), p->H},
+        {"dslopes", offsetof(attn_out, dslopes), p->slopes ? p->H : 0},
+        {"dbias", offsetof(attn_out, dbias), p->bias ? p->bias_B * p->bias_H * p->T * p->S : 0},
+        {"dtable", offsetof(attn_out, dtable), p->table ? p->buckets * p->H : 0},
+        {"dsink", offsetof(attn_out, dsink), p->sink ? p->H : 0},
     };
 
     memcpy(r, all, sizeof all);
-    return p->slopes ? 6 : 5;
+    return RESULTS;
 }
 
 static const double *get(const attn_out *o, const result *r)
@@ -101,14 +106,14 @@ static const double *get(const attn_out *o, const result *r)
 
 /* The squares of many cases, so that no case is judged by the luck of a single rounding. */
 typedef struct pool {
-    double cpu[3][6], ref[6], want[6];
+    double cpu[3][RESULTS], ref[RESULTS], want[RESULTS];
 } pool;
 
 static void add_float(pool *all, const attn_prob *p, int odd)
 {
     attn_out *d = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd'});
     attn_out *ref = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'f'});
-    result r[6];
+    result r[RESULTS];
     int n = results(p, r);
 
     for (int i = 0; d && ref && i < n; i++) {
@@ -133,10 +138,10 @@ static void add_float(pool *all, const attn_prob *p, int odd)
 
 static void judge(const pool *all, const char *what)
 {
-    static const char *const names[] = {"o", "lse", "dq", "dk", "dv", "dslopes"};
+    static const char *const names[] = {"o", "lse", "dq", "dk", "dv", "dslopes", "dbias", "dtable", "dsink"};
 
     for (int level = 0; level < 3; level++)
-        for (int i = 0; i < 6; i++) {
+        for (int i = 0; i < RESULTS; i++) {
             double limit = 2 * sqrt(all->ref[i]) + 4 * (double)FLT_EPSILON * sqrt(all->want[i]) + (double)FLT_MIN;
 
             CK_TRUE(sqrt(all->cpu[level][i]) <= limit, "%s, %s: %s errs by %g, ref by %g, limit %g", what,
@@ -144,11 +149,30 @@ static void judge(const pool *all, const char *what)
         }
 }
 
+/* Numbers that bf16 holds, so that an error is one of arithmetic and of the last rounding. */
+static void round_to_bf16(attn_prob *p)
+{
+    const int64_t n[] = {p->B * p->T * p->H * p->d, p->B * p->S * p->Hk * p->d, p->B * p->S * p->Hv * p->e,
+                         p->B * p->T * p->H * p->e};
+    double *const all[] = {p->q, p->k, p->v, p->d_o};
+
+    for (int t = 0; t < 4; t++)
+        for (int64_t i = 0; i < n[t]; i++) {
+            float value = (float)all[t][i];
+            uint32_t bits;
+
+            memcpy(&bits, &value, sizeof bits);
+            bits &= 0xffff0000;
+            memcpy(&value, &bits, sizeof value);
+            all[t][i] = (double)value;
+        }
+}
+
 static void check_double(const attn_prob *p, int odd, const char *what)
 {
     attn_out *ref = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd'});
     attn_out *cpu = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'd', .odd = odd});
-    result r[6];
+    result r[RESULTS];
     int n = results(p, r);
 
     for (int i = 0; ref && cpu && i < n; i++) {
@@ -245,26 +269,31 @@ static void feature(attn_prob *p, int n)
     case 7:
         p->slopes = attn_real(p->H, 0.1);
         break;
-    default:
+    case 8:
         p->a.offset = (int64_t)(ck_bits() % 60) - 20;
+        break;
+    default: /* segments, mask, biases, tables, softcap, sink, dropout, pages, blocks */
+        attn_feature(p, (const int[]){5, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17}[n - 9]);
         break;
     }
 }
+
+enum { FEATURES = 20 };
 
 static void cpu__each_feature_and_their_combinations_equal_ref(void)
 {
     static const int64_t heads[][3] = {{1, 1, 1}, {4, 2, 2}, {4, 4, 1}, {6, 2, 3}, {4, 1, 2}, {6, 6, 6}};
     pool all = {{{0}}, {0}, {0}};
 
-    for (int n = 0; n < 9 + 120; n++) {
+    for (int n = 0; n < FEATURES + 160; n++) {
         const int64_t *H = heads[ck_bits() % 6];
         int64_t T = 1 + (int64_t)(ck_bits() % (n % 4 ? 30 : 150)), S = 1 + (int64_t)(ck_bits() % (n % 4 ? 60 : 300));
         attn_prob *p = attn_new(1 + (int64_t)(ck_bits() % 3), T, S, H[0], H[1], H[2], 1 + (int64_t)(ck_bits() % 20),
                                 1 + (int64_t)(ck_bits() % 20));
         char what[40];
 
-        for (int f = 0; f < 9; f++)
-            if (n < 9 ? f == n : ck_rand() < 0.35)
+        for (int f = 0; f < FEATURES; f++)
+            if (n < FEATURES ? f == n : ck_rand() < (f < 9 ? 0.3 : 0.2))
                 feature(p, f);
         if (n % 5 == 0)
             p->d_lse = NULL;
@@ -312,32 +341,129 @@ static void cpu__empty_sizes_are_served(void)
     judge(&all, "empty sizes");
 }
 
+static void same_bits_for_all_threads(const attn_prob *p, char dtype, const char *what)
+{
+    attn_out *first = NULL;
+    result r[RESULTS];
+
+    for (int threads = 1; threads <= 4; threads *= 2) {
+        struct ck_host h;
+        attn_out *o;
+        uint64_t stream = ck_seed;
+
+        CK_OK(ck_host_open(&h, threads, &ck_err));
+        o = attn_run(&h, &loci_attn_cpu_class, p, (attn_how){.dtype = dtype});
+        ck_host_close(&h);
+        ck_seed = stream;
+        first = first ? first : o;
+        for (int i = 0; o && i < results(p, r); i++)
+            CK_TRUE(memcmp(get(o, r + i), get(first, r + i), (size_t)r[i].n * sizeof(double)) == 0,
+                    "%s: %s differs with %d threads", what, r[i].name, threads);
+    }
+}
+
 static void cpu__threads_do_not_change_a_bit(void)
 {
     /* One group of heads: with two or more workers the backward is split in two passes. */
     static const int64_t size[][8] = {
         {1, 150, 300, 2, 1, 1, 16, 9}, {2, 100, 100, 4, 2, 4, 8, 8}, {1, 1, 500, 2, 2, 2, 8, 8}};
 
-    for (int n = 0; n < 3; n++) {
-        const int64_t *s = size[n];
-        attn_prob *p = attn_new(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]);
-        attn_out *first = NULL;
-        result r[6];
+    for (int n = 0; n < 3; n++)
+        for (int f = 8; f < FEATURES; f++) {
+            const int64_t *s = size[n];
+            attn_prob *p = attn_new(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]);
+            char what[40];
 
-        p->a.causal = 1;
-        p->slopes = attn_real(p->H, 0.1);
-        for (int threads = 1; threads <= 4; threads *= 2) {
-            struct ck_host h;
-            attn_out *o;
-
-            CK_OK(ck_host_open(&h, threads, &ck_err));
-            o = attn_run(&h, &loci_attn_cpu_class, p, (attn_how){.dtype = 'f'});
-            ck_host_close(&h);
-            first = first ? first : o;
-            for (int i = 0; o && i < results(p, r); i++)
-                CK_TRUE(memcmp(get(o, r + i), get(first, r + i), (size_t)r[i].n * sizeof(double)) == 0,
-                        "%s differs with %d threads", r[i].name, threads);
+            p->a.causal = 1;
+            p->slopes = attn_real(p->H, 0.1);
+            feature(p, f);
+            snprintf(what, sizeof what, "size %d, feature %d", n, f);
+            same_bits_for_all_threads(p, f % 4 ? 'f' : 'b', what);
+            attn_done();
         }
+}
+
+/* bf16 is storage: the arithmetic is that of float, the results are rounded once. */
+static void cpu__bf16_errs_at_most_twice_as_much_as_ref(void)
+{
+    pool all = {{{0}}, {0}, {0}};
+
+    for (int n = 0; n < 40; n++) {
+        attn_prob *p = attn_new(2, 1 + (int64_t)(ck_bits() % 60), 1 + (int64_t)(ck_bits() % 200), 4, 2, n % 2 ? 1 : 4,
+                                1 + (int64_t)(ck_bits() % 20), 1 + (int64_t)(ck_bits() % 20));
+        attn_out *d, *ref, *cpu;
+        result r[RESULTS];
+        uint64_t stream;
+
+        for (int f = 0; f < FEATURES; f++)
+            if (ck_rand() < 0.15)
+                feature(p, f);
+        round_to_bf16(p);
+        stream = ck_seed;
+        d = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd'});
+        ck_seed = stream;
+        ref = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'b', .given = d});
+        for (int level = 0; d && ref && level < 3; level++) {
+            setenv("LOCI_CPU", levels[level], 1);
+            ck_seed = stream;
+            cpu = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'b', .given = d, .odd = n % 2});
+            for (int i = 0; cpu && i < results(p, r); i++)
+                all.cpu[level][i] += squares(get(cpu, r + i), get(d, r + i), r[i].n);
+        }
+        for (int i = 0; d && ref && i < results(p, r); i++) {
+            all.ref[i] += squares(get(ref, r + i), get(d, r + i), r[i].n);
+            all.want[i] += squares(get(d, r + i), NULL, r[i].n);
+        }
+        unsetenv("LOCI_CPU");
+        attn_done();
+    }
+    judge(&all, "bf16");
+}
+
+/* Distances that share a place in a worker's memory of buckets, and positions in disorder. */
+static void cpu__far_buckets_equal_ref(void)
+{
+    for (int n = 0; n < 4; n++) {
+        attn_prob *p = attn_new(1, 150, 1400, 2, 2, 2, 4, 4);
+
+        p->buckets = 32;
+        p->table = attn_real(32 * 2, 1);
+        p->a.max_distance = n % 2 ? 1300 : 128;
+        p->a.bidirectional = n / 2;
+        p->a.offset = 700;
+        if (n == 3) {
+            p->k_pos = attn_ints(1400, 0, 0);
+            for (int64_t j = 0; j < 1400; j++)
+                p->k_pos[j] = (int32_t)(j * 511 % 1400);
+        }
+        check_double(p, n % 2, "far buckets");
+        attn_done();
+    }
+}
+
+/* Masks and block lists of many shapes: rows of blocks wider and narrower than a tile, one list for each head. */
+static void cpu__masks_and_block_lists_of_any_shape_equal_ref(void)
+{
+    static const int32_t shapes[][2] = {{64, 64}, {1, 1}, {5, 3}, {16, 8}, {100, 9}, {7, 130}};
+
+    for (int n = 0; n < 24; n++) {
+        attn_prob *p = attn_new(2, 130, 270, 4, 2, 4, 6, 5);
+
+        p->mask_B = n % 3 ? 2 : 1;
+        p->mask_H = n % 2 ? 4 : 1;
+        p->a.causal = n % 5 == 0;
+        if (n < 12) {
+            p->bq = shapes[n % 6][0];
+            p->bk = shapes[n % 6][1];
+            p->sparse = attn_keep((size_t)(p->mask_H * p->T * p->S));
+            for (int64_t x = 0; x < p->mask_H * p->T * p->S; x++)
+                p->sparse[x] = (x % p->S / 40 + x / p->S % p->T / 40) % 3 != 1 && ck_rand() < (n < 6 ? 2 : 0.8);
+        } else {
+            p->mask = attn_keep((size_t)(p->mask_B * p->mask_H * p->T * p->S));
+            for (int64_t x = 0; x < p->mask_B * p->mask_H * p->T * p->S; x++)
+                p->mask[x] = (uint8_t)((x % p->S / 40 + x / p->S % p->T / 40) % 3 != 1 ? (n % 4 ? 1 : 255) : 0);
+        }
+        check_double(p, n % 2, n < 12 ? "blocks" : "mask");
         attn_done();
     }
 }
@@ -381,7 +507,7 @@ static void cpu__gradients_add(void)
 {
     attn_prob *p = attn_new(2, 20, 30, 4, 2, 2, 5, 6);
     attn_out *zero, *two;
-    result r[6];
+    result r[RESULTS];
 
     p->slopes = attn_real(4, 0.1);
     zero = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'd'});
@@ -491,38 +617,24 @@ static void cpu__memory_does_not_grow_with_the_square(void)
 
 static void cpu__declines_by_name(void)
 {
-    static const struct {
-        uint64_t bit;
-        const char *name;
-    } other[] = {{LOCI_A_SOFTCAP, "softcap"},  {LOCI_A_BIAS, "bias"},         {LOCI_A_MASK, "mask"},
-                 {LOCI_A_SINK, "sink"},        {LOCI_A_DROPOUT, "dropout"},   {LOCI_A_TABLE, "table"},
-                 {LOCI_A_BLOCKS, "blocks"},    {LOCI_A_PAGED, "block_table"}, {LOCI_A_SEGMENTS, "segments"},
-                 {LOCI_A_BLOCKS << 1, "newer"}};
-    attn_prob *p = attn_new(1, 3, 3, 1, 1, 1, 2, 2);
+    loci_shape shape = {.struct_size = sizeof shape,
+                        .heads = 2,
+                        .k_heads = 1,
+                        .v_heads = 1,
+                        .dtype = {LOCI_FLOAT, 32, 1},
+                        .device = {LOCI_CPU, 0},
+                        .features = 2 * LOCI_A_BLOCKS - 1};
+    loci_fit fit = {.struct_size = sizeof fit};
 
-    for (size_t n = 0; n < sizeof other / sizeof *other; n++) {
-        loci_shape shape = {.struct_size = sizeof shape,
-                            .heads = 2,
-                            .k_heads = 1,
-                            .v_heads = 1,
-                            .dtype = {LOCI_FLOAT, 32, 1},
-                            .device = {LOCI_CPU, 0}};
-        loci_fit fit = {.struct_size = sizeof fit};
-
-        CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
-        CU_ASSERT(fit.score == 110);
-        shape.features = other[n].bit | LOCI_A_WINDOW;
-        CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
-        CK_TRUE(fit.score == 0 && strstr(fit.reason, other[n].name), "%d: %s", fit.score, fit.reason);
-        shape.features = 0;
-        shape.dtype = (loci_dtype){LOCI_BFLOAT, 16, 1};
-        CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
-        CU_ASSERT(fit.score == 0);
-    }
-    p->a.softcap = 2; /* and a call that asks all the same fails */
-    attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'f', .refused = 1});
-    CK_TRUE(strstr(ck_err.msg, "softcap") != NULL, "%s", ck_err.msg);
-    attn_done();
+    CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
+    CU_ASSERT(fit.score == 110);
+    shape.features = LOCI_A_BLOCKS << 1 | LOCI_A_WINDOW;
+    CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
+    CK_TRUE(fit.score == 0 && strstr(fit.reason, "0x4000"), "%d: %s", fit.score, fit.reason);
+    shape.features = 0;
+    shape.dtype = (loci_dtype){LOCI_INT, 8, 1};
+    CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
+    CK_TRUE(fit.score == 0 && strstr(fit.reason, "bf16"), "%d: %s", fit.score, fit.reason);
 }
 
 /* Others keep their bits, and lse is as it was. */
@@ -561,6 +673,9 @@ static void cpu__an_undefined_value_reaches_only_who_sees_it(void)
     X(cpu__every_length_and_width_has_its_tail) \
     X(cpu__each_feature_and_their_combinations_equal_ref) \
     X(cpu__far_positions_equal_ref) \
+    X(cpu__bf16_errs_at_most_twice_as_much_as_ref) \
+    X(cpu__far_buckets_equal_ref) \
+    X(cpu__masks_and_block_lists_of_any_shape_equal_ref) \
     X(cpu__empty_sizes_are_served) \
     X(cpu__threads_do_not_change_a_bit) \
     X(cpu__a_token_changes_nothing_before_it) \
