@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * attention/cpu against attention/ref: the same numbers in double; in float an error of at most twice that of ref plus
- * 4 ulp, both judged by ref in double, for every kernel this machine runs, at lengths around every tile and vector.
+ * attention/cpu against attention/ref at lengths around every tile and vector, in every combination of features, with
+ * any number of threads, in any cutting; and its exponential.
  */
-#include <float.h>
-
-#include "../attn_ref/attn_features.h"
-
-extern const loci_class loci_attn_ref_class, loci_attn_cpu_class;
-
-static const char *const levels[] = {"ref", "avx2", "avx512"};
+#include "judge.h"
 
 enum { FLAT, PEAKED, HUGE_ONE, EQUAL, SUBNORMAL, MASKED, N_FAMILIES };
 static const char *const families[] = {"flat", "peaked", "one huge", "all equal", "subnormal", "masked rows"};
@@ -35,150 +29,6 @@ static void shape_family(attn_prob *p, int family)
         p->q_len[0] = (int32_t)(p->T - p->T / 4);
         p->k_len = attn_ints(p->B, (int32_t)p->S, 0);
         p->k_len[p->B - 1] = (int32_t)(p->S - p->S / 3);
-    }
-}
-
-/* Largest difference; -inf agrees with -inf only. */
-static double worst(const double *got, const double *want, int64_t n, double *peak)
-{
-    double most = 0;
-
-    *peak = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (isinf(want[i]) || isinf(got[i]) || isnan(got[i])) {
-            if (want[i] != got[i])
-                return INFINITY;
-            continue;
-        }
-        most = fmax(most, fabs(got[i] - want[i]));
-        *peak = fmax(*peak, fabs(want[i]));
-    }
-    return most;
-}
-
-/* Sum of squared differences; infinite unless infinities and NaN agree. want NULL: of got itself. */
-static double squares(const double *got, const double *want, int64_t n)
-{
-    double sum = 0;
-
-    for (int64_t i = 0; i < n; i++) {
-        double w = want ? want[i] : 0;
-
-        if (isinf(got[i]) || isinf(w) || isnan(got[i])) {
-            if (want && got[i] != w)
-                return INFINITY;
-        } else
-            sum += (got[i] - w) * (got[i] - w);
-    }
-    return sum;
-}
-
-typedef struct result {
-    const char *name;
-    size_t at; /* in attn_out */
-    int64_t n;
-} result;
-
-enum { RESULTS = 9 };
-
-static int results(const attn_prob *p, result *r)
-{
-    const result all[] = {
-        {"o", offsetof(attn_out, o), p->B * p->T * p->H * p->e},
-        {"lse", offsetof(attn_out, lse), p->B * p->H * p->T},
-        {"dq", offsetof(attn_out, dq), p->B * p->T * p->H * p->d},
-        {"dk", offsetof(attn_out, dk), p->B * p->S * p->Hk * p->d},
-        {"dv", offsetof(attn_out, dv), p->B * p->S * p->Hv * p->e},
-        {"dslopes", offsetof(attn_out, dslopes), p->slopes ? p->H : 0},
-        {"dbias", offsetof(attn_out, dbias), p->bias ? p->bias_B * p->bias_H * p->T * p->S : 0},
-        {"dtable", offsetof(attn_out, dtable), p->table ? p->buckets * p->H : 0},
-        {"dsink", offsetof(attn_out, dsink), p->sink ? p->H : 0},
-    };
-
-    memcpy(r, all, sizeof all);
-    return RESULTS;
-}
-
-static const double *get(const attn_out *o, const result *r)
-{
-    return *(double *const *)((const char *)o + r->at);
-}
-
-/* The squares of many cases, so that no case is judged by the luck of a single rounding. */
-typedef struct pool {
-    double cpu[3][RESULTS], ref[RESULTS], want[RESULTS];
-} pool;
-
-static void add_float(pool *all, const attn_prob *p, int odd)
-{
-    attn_out *d = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd'});
-    attn_out *ref = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'f'});
-    result r[RESULTS];
-    int n = results(p, r);
-
-    for (int i = 0; d && ref && i < n; i++) {
-        all->ref[i] += squares(get(ref, r + i), get(d, r + i), r[i].n);
-        all->want[i] += squares(get(d, r + i), NULL, r[i].n);
-    }
-    for (int level = 0; d && ref && level < 3; level++) {
-        attn_out *cpu;
-
-        setenv("LOCI_CPU", levels[level], 1);
-        cpu = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'f', .odd = odd});
-        for (int i = 0; cpu && i < n; i++) {
-            double sum = squares(get(cpu, r + i), get(d, r + i), r[i].n);
-
-            CK_TRUE(sum < INFINITY, "%s, T %d S %d d %d e %d: %s has an infinity or NaN of its own", levels[level],
-                    (int)p->T, (int)p->S, (int)p->d, (int)p->e, r[i].name);
-            all->cpu[level][i] += sum;
-        }
-    }
-    unsetenv("LOCI_CPU");
-}
-
-static void judge(const pool *all, const char *what)
-{
-    static const char *const names[] = {"o", "lse", "dq", "dk", "dv", "dslopes", "dbias", "dtable", "dsink"};
-
-    for (int level = 0; level < 3; level++)
-        for (int i = 0; i < RESULTS; i++) {
-            double limit = 2 * sqrt(all->ref[i]) + 4 * (double)FLT_EPSILON * sqrt(all->want[i]) + (double)FLT_MIN;
-
-            CK_TRUE(sqrt(all->cpu[level][i]) <= limit, "%s, %s: %s errs by %g, ref by %g, limit %g", what,
-                    levels[level], names[i], sqrt(all->cpu[level][i]), sqrt(all->ref[i]), limit);
-        }
-}
-
-/* Numbers that bf16 holds, so that an error is one of arithmetic and of the last rounding. */
-static void round_to_bf16(attn_prob *p)
-{
-    const int64_t n[] = {p->B * p->T * p->H * p->d, p->B * p->S * p->Hk * p->d, p->B * p->S * p->Hv * p->e,
-                         p->B * p->T * p->H * p->e};
-    double *const all[] = {p->q, p->k, p->v, p->d_o};
-
-    for (int t = 0; t < 4; t++)
-        for (int64_t i = 0; i < n[t]; i++) {
-            float value = (float)all[t][i];
-            uint32_t bits;
-
-            memcpy(&bits, &value, sizeof bits);
-            bits &= 0xffff0000;
-            memcpy(&value, &bits, sizeof value);
-            all[t][i] = (double)value;
-        }
-}
-
-static void check_double(const attn_prob *p, int odd, const char *what)
-{
-    attn_out *ref = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd'});
-    attn_out *cpu = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'd', .odd = odd});
-    result r[RESULTS];
-    int n = results(p, r);
-
-    for (int i = 0; ref && cpu && i < n; i++) {
-        double peak, err = worst(get(cpu, r + i), get(ref, r + i), r[i].n, &peak);
-
-        CK_TRUE(err <= 3e-13 * peak + 1e-300, "%s: %s differs by %g of %g", what, r[i].name, err, peak);
     }
 }
 
@@ -231,54 +81,6 @@ static void cpu__every_length_and_width_has_its_tail(void)
     }
     judge(&all, "lengths and widths");
 }
-
-/* Feature n of what cpu serves. */
-static void feature(attn_prob *p, int n)
-{
-    switch (n) {
-    case 0:
-        p->a.causal = 1;
-        break;
-    case 1:
-        p->a.window_left = (int64_t)(ck_bits() % 40);
-        break;
-    case 2:
-        p->a.window_right = (int64_t)(ck_bits() % 40);
-        break;
-    case 3:
-        p->a.prefix = (int64_t)(ck_bits() % 21);
-        break;
-    case 4: /* a ring that has wrapped, with some keys at -1 */
-        p->k_pos = attn_ints(p->B * p->S, 0, 0);
-        for (int64_t j = 0; j < p->B * p->S; j++)
-            p->k_pos[j] = j % p->S == 2 ? -1 : (int32_t)((j + p->S / 3) % p->S);
-        break;
-    case 5:
-        p->q_pos = attn_ints(p->B * p->T, 0, 0);
-        for (int64_t i = 0; i < p->B * p->T; i++)
-            p->q_pos[i] = (int32_t)(ck_bits() % (uint64_t)(p->S + 5));
-        break;
-    case 6:
-        p->q_len = attn_ints(p->B, 0, 0);
-        p->k_len = attn_ints(p->B, 0, 0);
-        for (int64_t b = 0; b < p->B; b++) {
-            p->q_len[b] = (int32_t)(ck_bits() % (uint64_t)(p->T + 1));
-            p->k_len[b] = (int32_t)(ck_bits() % (uint64_t)(p->S + 1));
-        }
-        break;
-    case 7:
-        p->slopes = attn_real(p->H, 0.1);
-        break;
-    case 8:
-        p->a.offset = (int64_t)(ck_bits() % 60) - 20;
-        break;
-    default: /* segments, mask, biases, tables, softcap, sink, dropout, pages, blocks */
-        attn_feature(p, (const int[]){5, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17}[n - 9]);
-        break;
-    }
-}
-
-enum { FEATURES = 20 };
 
 static void cpu__each_feature_and_their_combinations_equal_ref(void)
 {
@@ -381,91 +183,6 @@ static void cpu__threads_do_not_change_a_bit(void)
             same_bits_for_all_threads(p, f % 4 ? 'f' : 'b', what);
             attn_done();
         }
-}
-
-/* bf16 is storage: the arithmetic is that of float, the results are rounded once. */
-static void cpu__bf16_errs_at_most_twice_as_much_as_ref(void)
-{
-    pool all = {{{0}}, {0}, {0}};
-
-    for (int n = 0; n < 40; n++) {
-        attn_prob *p = attn_new(2, 1 + (int64_t)(ck_bits() % 60), 1 + (int64_t)(ck_bits() % 200), 4, 2, n % 2 ? 1 : 4,
-                                1 + (int64_t)(ck_bits() % 20), 1 + (int64_t)(ck_bits() % 20));
-        attn_out *d, *ref, *cpu;
-        result r[RESULTS];
-        uint64_t stream;
-
-        for (int f = 0; f < FEATURES; f++)
-            if (ck_rand() < 0.15)
-                feature(p, f);
-        round_to_bf16(p);
-        stream = ck_seed;
-        d = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd'});
-        ck_seed = stream;
-        ref = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'b', .given = d});
-        for (int level = 0; d && ref && level < 3; level++) {
-            setenv("LOCI_CPU", levels[level], 1);
-            ck_seed = stream;
-            cpu = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'b', .given = d, .odd = n % 2});
-            for (int i = 0; cpu && i < results(p, r); i++)
-                all.cpu[level][i] += squares(get(cpu, r + i), get(d, r + i), r[i].n);
-        }
-        for (int i = 0; d && ref && i < results(p, r); i++) {
-            all.ref[i] += squares(get(ref, r + i), get(d, r + i), r[i].n);
-            all.want[i] += squares(get(d, r + i), NULL, r[i].n);
-        }
-        unsetenv("LOCI_CPU");
-        attn_done();
-    }
-    judge(&all, "bf16");
-}
-
-/* Distances that share a place in a worker's memory of buckets, and positions in disorder. */
-static void cpu__far_buckets_equal_ref(void)
-{
-    for (int n = 0; n < 4; n++) {
-        attn_prob *p = attn_new(1, 150, 1400, 2, 2, 2, 4, 4);
-
-        p->buckets = 32;
-        p->table = attn_real(32 * 2, 1);
-        p->a.max_distance = n % 2 ? 1300 : 128;
-        p->a.bidirectional = n / 2;
-        p->a.offset = 700;
-        if (n == 3) {
-            p->k_pos = attn_ints(1400, 0, 0);
-            for (int64_t j = 0; j < 1400; j++)
-                p->k_pos[j] = (int32_t)(j * 511 % 1400);
-        }
-        check_double(p, n % 2, "far buckets");
-        attn_done();
-    }
-}
-
-/* Masks and block lists of many shapes: rows of blocks wider and narrower than a tile, one list for each head. */
-static void cpu__masks_and_block_lists_of_any_shape_equal_ref(void)
-{
-    static const int32_t shapes[][2] = {{64, 64}, {1, 1}, {5, 3}, {16, 8}, {100, 9}, {7, 130}};
-
-    for (int n = 0; n < 24; n++) {
-        attn_prob *p = attn_new(2, 130, 270, 4, 2, 4, 6, 5);
-
-        p->mask_B = n % 3 ? 2 : 1;
-        p->mask_H = n % 2 ? 4 : 1;
-        p->a.causal = n % 5 == 0;
-        if (n < 12) {
-            p->bq = shapes[n % 6][0];
-            p->bk = shapes[n % 6][1];
-            p->sparse = attn_keep((size_t)(p->mask_H * p->T * p->S));
-            for (int64_t x = 0; x < p->mask_H * p->T * p->S; x++)
-                p->sparse[x] = (x % p->S / 40 + x / p->S % p->T / 40) % 3 != 1 && ck_rand() < (n < 6 ? 2 : 0.8);
-        } else {
-            p->mask = attn_keep((size_t)(p->mask_B * p->mask_H * p->T * p->S));
-            for (int64_t x = 0; x < p->mask_B * p->mask_H * p->T * p->S; x++)
-                p->mask[x] = (uint8_t)((x % p->S / 40 + x / p->S % p->T / 40) % 3 != 1 ? (n % 4 ? 1 : 255) : 0);
-        }
-        check_double(p, n % 2, n < 12 ? "blocks" : "mask");
-        attn_done();
-    }
 }
 
 static void cpu__a_token_changes_nothing_before_it(void)
@@ -673,9 +390,6 @@ static void cpu__an_undefined_value_reaches_only_who_sees_it(void)
     X(cpu__every_length_and_width_has_its_tail) \
     X(cpu__each_feature_and_their_combinations_equal_ref) \
     X(cpu__far_positions_equal_ref) \
-    X(cpu__bf16_errs_at_most_twice_as_much_as_ref) \
-    X(cpu__far_buckets_equal_ref) \
-    X(cpu__masks_and_block_lists_of_any_shape_equal_ref) \
     X(cpu__empty_sizes_are_served) \
     X(cpu__threads_do_not_change_a_bit) \
     X(cpu__a_token_changes_nothing_before_it) \
