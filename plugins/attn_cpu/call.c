@@ -1,131 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reads one call and cuts it. After cpu_call_read no kernel can reach outside a tensor: dtypes, shapes and lengths are
- * right, fields that cpu does not serve are refused by name, scratch suffices.
+ * right, desc.c has read the descriptor, scratch suffices.
  */
-#include <stdio.h>
+#include "check.h"
 
-#include "tile.h"
-
-static const loci_dtype i32 = {LOCI_INT, 32, 1};
-
-#define ANY INT64_C(-1) /* an axis that is either the wanted length or 1: written as ANY - length */
-
-/* A tensor that is there has this dtype, these dimensions, whole rows and data. */
-static loci_status check(loci_error *err, const char *name, const loci_tensor *t, loci_dtype type, int32_t ndim,
-                         const int64_t *dim)
-{
-    int ok, empty = 0;
-    int32_t i;
-
-    if (!t)
-        return LOCI_OK;
-    if (t->dtype.code != type.code || t->dtype.bits != type.bits || t->dtype.lanes != 1)
-        return cpu_fail(err, LOCI_E_ARG, "%s has dtype code %u of %u bits, wanted code %u of %u bits", name,
-                        t->dtype.code, t->dtype.bits, type.code, type.bits);
-    if (t->ndim != ndim)
-        return cpu_fail(err, LOCI_E_ARG, "%s has %d axes, wanted %d", name, t->ndim, ndim);
-    for (i = 0, ok = 1; i < ndim; i++) {
-        int64_t want = dim[i] <= ANY ? ANY - dim[i] : dim[i];
-
-        if (t->shape[i] != want && !(dim[i] <= ANY && t->shape[i] == 1))
-            return cpu_fail(err, LOCI_E_ARG, "axis %d of %s is %lld long, wanted %lld", i, name, (long long)t->shape[i],
-                            (long long)want);
-        ok &= t->shape[i] < 2 || t->strides[i] >= 0;
-        empty |= t->shape[i] == 0;
-    }
-    if (ndim == 4 && t->shape[3] > 1 && t->strides[3] != 1)
-        return cpu_fail(err, LOCI_E_ARG, "the last axis of %s has stride %lld, wanted 1", name,
-                        (long long)t->strides[3]);
-    if ((!t->data && !empty) || !ok)
-        return cpu_fail(err, LOCI_E_ARG, "%s has %s", name, ok ? "no data" : "a negative stride");
-    return LOCI_OK;
-}
-
-#define CHECK(t, type, ...) \
-    do { \
-        const int64_t dim_[] = {__VA_ARGS__}; \
-        loci_status s_ = check(err, #t, t, type, (int32_t)(sizeof dim_ / sizeof *dim_), dim_); \
-        if (s_) \
-            return s_; \
-    } while (0)
-
-/* An output in which several elements share their memory would be written by several threads. */
-static loci_status apart(loci_error *err, const char *name, const loci_tensor *t)
-{
-    for (int32_t i = 0; t && i < t->ndim; i++)
-        if (t->shape[i] == 0)
-            return LOCI_OK;
-    for (int32_t i = 0; t && i < t->ndim; i++)
-        if (t->shape[i] > 1 && t->strides[i] == 0)
-            return cpu_fail(err, LOCI_E_UNSUPPORTED, "axis %d of %s has stride 0: give it memory of its own", i, name);
-    return LOCI_OK;
-}
-
-/* The first field of the descriptor that only ref serves, or NULL. */
-static const char *declined(const loci_attn_desc *a, uint64_t flags)
-{
-    return a->q_seg || a->k_seg                       ? "segments"
-           : a->mask                                  ? "mask"
-           : a->bias                                  ? "bias"
-           : a->table                                 ? "table"
-           : a->softcap > 0                           ? "softcap"
-           : a->sink                                  ? "sink"
-           : a->dropout > 0 && (flags & LOCI_X_TRAIN) ? "dropout"
-           : a->block_table                           ? "block_table"
-           : a->blocks                                ? "blocks"
-                                                      : NULL;
-}
-
-static loci_status read_back(const cpu_call *c, loci_dtype type, loci_error *err)
+static loci_status read_back(const cpu_call *c, loci_dtype type, loci_dtype acc, loci_error *err)
 {
     const loci_attn_io *io = c->io;
+    const loci_attn_desc *a = c->desc;
+    const loci_tensor *k = io->k, *v = io->v;
     loci_status s;
 
     if (!io->d_o || !io->lse)
         return cpu_fail(err, LOCI_E_ARG, "a backward needs o, lse and d_o");
-    if (io->dbias || io->dtable || io->dsink || (io->dslopes && !c->desc->slopes))
+    if ((io->dbias && !a->bias) || (io->dtable && !a->table) || (io->dsink && !a->sink) || (io->dslopes && !a->slopes))
         return cpu_fail(err, LOCI_E_ARG, "a gradient is asked for something that is not given");
-    CHECK(io->d_o, type, c->B, c->T, c->H, c->e);
-    CHECK(io->d_lse, type, c->B, c->H, c->T);
-    CHECK(io->dq, type, c->B, c->T, c->H, c->d);
-    CHECK(io->dk, type, c->B, c->S, c->Hk, c->d);
-    CHECK(io->dv, type, c->B, c->S, c->Hv, c->e);
-    CHECK(io->dslopes, type, c->H);
-    if ((s = apart(err, "dq", io->dq)) || (s = apart(err, "dk", io->dk)))
+    CHECK(io->d_o, type, PACKED, c->B, c->T, c->H, c->e);
+    CHECK(io->d_lse, acc, 0, c->B, c->H, c->T);
+    CHECK(io->dq, type, PACKED, c->B, c->T, c->H, c->d);
+    CHECK(io->dk, type, PACKED, k->shape[0], k->shape[1], c->Hk, c->d);
+    CHECK(io->dv, type, PACKED, v->shape[0], v->shape[1], c->Hv, c->e);
+    CHECK(io->dslopes, acc, 0, c->H);
+    CHECK(io->dsink, acc, 0, c->H);
+    if (io->dbias)
+        CHECK(io->dbias, acc, 0, a->bias->shape[0], a->bias->shape[1], a->bias->shape[2], a->bias->shape[3]);
+    if (io->dtable)
+        CHECK(io->dtable, acc, 0, a->table->shape[0], c->H);
+    if ((s = cpu_apart(err, "dq", io->dq, 0)) || (s = cpu_apart(err, "dk", io->dk, 0)) ||
+        (s = cpu_apart(err, "dv", io->dv, 0)) || (s = cpu_apart(err, "dbias", io->dbias, 2)) ||
+        (s = cpu_apart(err, "dtable", io->dtable, 0)))
         return s;
-    return apart(err, "dv", io->dv);
-}
-
-static loci_status read_desc(const cpu_call *c, loci_dtype type, loci_error *err)
-{
-    const loci_attn_desc *a = c->desc;
-    const char *other = declined(a, c->exec->flags);
-
-    if (other)
-        return cpu_fail(err, LOCI_E_UNSUPPORTED, "%s is not served by cpu: set attention.backend = ref", other);
-    CHECK(a->q_pos, i32, ANY - c->B, c->T);
-    CHECK(a->k_pos, i32, ANY - c->B, c->S);
-    CHECK(a->q_len, i32, c->B);
-    CHECK(a->k_len, i32, c->B);
-    CHECK(a->slopes, type, c->H);
-    if (a->prefix < 0 || c->S > INT32_MAX || c->T > INT32_MAX)
-        return cpu_fail(err, LOCI_E_ARG, "prefix %lld is negative, or %lld queries or %lld keys exceed 2^31-1",
-                        (long long)a->prefix, (long long)c->T, (long long)c->S);
-    for (int64_t b = 0; b < c->B; b++) {
-        int64_t q = a->q_len ? ((const int32_t *)loci_ptr(a->q_len))[b * a->q_len->strides[0]] : 0;
-        int64_t k = a->k_len ? ((const int32_t *)loci_ptr(a->k_len))[b * a->k_len->strides[0]] : 0;
-
-        if (q < 0 || q > c->T || k < 0 || k > c->S)
-            return cpu_fail(err, LOCI_E_ARG, "row %lld has lengths %lld and %lld, limits are %lld and %lld",
-                            (long long)b, (long long)q, (long long)k, (long long)c->T, (long long)c->S);
-    }
-    return LOCI_OK;
+    return cpu_apart(err, "dsink", io->dsink, 0);
 }
 
 int cpu_call_fused(const cpu_call *c)
 {
-    return c->B * c->groups >= (int64_t)c->workers;
+    return c->paged || c->B * c->groups >= (int64_t)c->workers;
 }
 
 static int64_t gcd(int64_t a, int64_t b)
@@ -177,7 +88,7 @@ uint64_t cpu_call_cut(cpu_call *c, int backward)
     c->groups = gcd(c->Hk, c->Hv);
     c->wide = best_width(c->T, c->ops->lanes);
     c->tiles = (c->T + c->wide - 1) / c->wide;
-    c->room_bytes = c->ops->room_bytes(c->d, c->e);
+    c->room_bytes = c->ops->room_bytes(c);
     c->acc_bytes = 0;
     if (backward && c->groups) {
         uint64_t widths = (uint64_t)(c->Hk / c->groups) * dp + (uint64_t)(c->Hv / c->groups) * ep;
@@ -201,7 +112,7 @@ loci_status cpu_call_read(cpu_call *c, const tile_ops *ops, const loci_exec *exe
                           loci_error *err)
 {
     const loci_tensor *q = io->q, *k = io->k, *v = io->v;
-    loci_dtype type;
+    loci_dtype type, acc;
     uint64_t bytes;
     loci_status s;
 
@@ -209,7 +120,8 @@ loci_status cpu_call_read(cpu_call *c, const tile_ops *ops, const loci_exec *exe
         return cpu_fail(err, LOCI_E_ARG, "the call or its descriptor is of an older header");
     if (!q || !k || !v || !io->o || q->ndim != 4 || k->ndim != 4 || v->ndim != 4)
         return cpu_fail(err, LOCI_E_ARG, "q, k, v and o are needed, with four axes each");
-    type = (loci_dtype){LOCI_FLOAT, (uint8_t)(8 * ops->real), 1};
+    acc = (loci_dtype){LOCI_FLOAT, (uint8_t)(8 * ops->real), 1};
+    type = q->dtype.bits == 16 ? (loci_dtype){LOCI_BFLOAT, 16, 1} : acc;
     *c = (cpu_call){.exec = exec,
                     .io = io,
                     .desc = io->desc,
@@ -222,17 +134,24 @@ loci_status cpu_call_read(cpu_call *c, const tile_ops *ops, const loci_exec *exe
                     .Hv = v->shape[2],
                     .d = q->shape[3],
                     .e = v->shape[3],
+                    .half = type.bits == 16,
+                    .paged = io->desc->block_table != NULL,
                     .workers = exec->host->workers(exec->host)};
     if (c->H && (!c->Hk || !c->Hv || c->H % c->Hk || c->H % c->Hv))
         return cpu_fail(err, LOCI_E_ARG, "%lld query heads are no multiple of %lld key heads and %lld value heads",
                         (long long)c->H, (long long)c->Hk, (long long)c->Hv);
-    CHECK(io->q, type, c->B, c->T, c->H, c->d);
-    CHECK(io->k, type, c->B, c->S, c->Hk, c->d);
-    CHECK(io->v, type, c->B, c->S, c->Hv, c->e);
-    CHECK(io->o, type, c->B, c->T, c->H, c->e);
-    CHECK(io->lse, type, c->B, c->H, c->T);
-    if ((s = apart(err, "o", io->o)) || (s = apart(err, "lse", io->lse)) || (s = read_desc(c, type, err)) ||
-        (backward && (s = read_back(c, type, err))))
+    CHECK(io->q, type, PACKED, c->B, c->T, c->H, c->d);
+    if (c->paged) {
+        CHECK(io->k, type, PACKED, k->shape[0], io->desc->block_tok, c->Hk, c->d);
+        CHECK(io->v, type, PACKED, k->shape[0], io->desc->block_tok, c->Hv, c->e);
+    } else {
+        CHECK(io->k, type, PACKED, c->B, c->S, c->Hk, c->d);
+        CHECK(io->v, type, PACKED, c->B, c->S, c->Hv, c->e);
+    }
+    CHECK(io->o, type, PACKED, c->B, c->T, c->H, c->e);
+    CHECK(io->lse, acc, 0, c->B, c->H, c->T);
+    if ((s = cpu_apart(err, "o", io->o, 0)) || (s = cpu_apart(err, "lse", io->lse, 0)) ||
+        (s = cpu_desc_read(c, acc, err)) || (backward && (s = read_back(c, type, acc, err))))
         return s;
     bytes = cpu_call_cut(c, backward);
     if (!io->dslopes)

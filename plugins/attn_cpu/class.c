@@ -11,37 +11,25 @@ struct loci_module {
     const tile_ops *ops; /* of float */
 };
 
-static const struct {
-    uint64_t bit;
-    const char *name;
-} refused[] = {
-    {LOCI_A_SEGMENTS, "segments"}, {LOCI_A_MASK, "mask"},         {LOCI_A_BIAS, "bias"},
-    {LOCI_A_TABLE, "table"},       {LOCI_A_SOFTCAP, "softcap"},   {LOCI_A_SINK, "sink"},
-    {LOCI_A_DROPOUT, "dropout"},   {LOCI_A_PAGED, "block_table"}, {LOCI_A_BLOCKS, "blocks"},
-};
-#define SERVED (LOCI_A_WINDOW | LOCI_A_PREFIX | LOCI_A_POS | LOCI_A_LENGTHS | LOCI_A_SLOPES)
-
-static const char *refusal(uint64_t features)
-{
-    for (size_t n = 0; n < sizeof refused / sizeof *refused; n++)
-        if (features & refused[n].bit)
-            return refused[n].name;
-    return features & ~SERVED ? "a newer feature" : NULL;
-}
+#define SERVED \
+    (LOCI_A_WINDOW | LOCI_A_PREFIX | LOCI_A_POS | LOCI_A_SEGMENTS | LOCI_A_LENGTHS | LOCI_A_MASK | LOCI_A_BIAS | \
+     LOCI_A_SLOPES | LOCI_A_TABLE | LOCI_A_SOFTCAP | LOCI_A_SINK | LOCI_A_DROPOUT | LOCI_A_PAGED | LOCI_A_BLOCKS)
 
 static loci_status fit(const loci_host *host, const loci_config *config, const loci_shape *shape, loci_fit *out)
 {
-    const char *other = refusal(shape->features);
+    const loci_dtype t = shape->dtype;
 
     (void)host;
     (void)config;
     out->score = 0;
     if (shape->device.type != LOCI_CPU)
         snprintf(out->reason, sizeof out->reason, "cpu runs on the cpu only");
-    else if (shape->dtype.code != LOCI_FLOAT || (shape->dtype.bits != 32 && shape->dtype.bits != 64))
-        snprintf(out->reason, sizeof out->reason, "cpu serves f32 and f64; ref serves bf16");
-    else if (other)
-        snprintf(out->reason, sizeof out->reason, "%s is not served by cpu; ref serves it", other);
+    else if (!(t.code == LOCI_FLOAT && (t.bits == 32 || t.bits == 64)) && !(t.code == LOCI_BFLOAT && t.bits == 16))
+        snprintf(out->reason, sizeof out->reason, "cpu serves f32, f64 and bf16, not code %u of %u bits", t.code,
+                 t.bits);
+    else if (shape->features & ~SERVED)
+        snprintf(out->reason, sizeof out->reason, "features 0x%llx are newer than cpu",
+                 (unsigned long long)(shape->features & ~SERVED));
     else if ((shape->k_heads && shape->heads % shape->k_heads) || (shape->v_heads && shape->heads % shape->v_heads))
         snprintf(out->reason, sizeof out->reason, "%lld query heads are no multiple of %lld key and %lld value heads",
                  (long long)shape->heads, (long long)shape->k_heads, (long long)shape->v_heads);
@@ -86,13 +74,16 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
                   .Hv = shape->v_heads,
                   .d = shape->dk,
                   .e = shape->dv,
+                  .half = shape->dtype.bits == 16,
+                  .paged = (shape->features & LOCI_A_PAGED) != 0,
                   .workers = m->host->workers(m->host)};
     uint64_t bytes;
 
     (void)op;
     if (c.B > INT32_MAX || c.T > INT32_MAX || c.S > INT32_MAX || c.d > INT32_MAX || c.e > INT32_MAX)
-        return cpu_fail(err, LOCI_E_UNSUPPORTED, "%lld rows, %lld queries, %lld keys or widths %lld, %lld exceed 2^31-1",
-                        (long long)c.B, (long long)c.T, (long long)c.S, (long long)c.d, (long long)c.e);
+        return cpu_fail(err, LOCI_E_UNSUPPORTED,
+                        "%lld rows, %lld queries, %lld keys or widths %lld, %lld exceed 2^31-1", (long long)c.B,
+                        (long long)c.T, (long long)c.S, (long long)c.d, (long long)c.e);
     bytes = cpu_call_cut(&c, (shape->flags & LOCI_X_SAVE) != 0);
     if (bytes == UINT64_MAX)
         return cpu_fail(err, LOCI_E_UNSUPPORTED, "scratch for %lld keys of %lld heads exceeds 2^64 bytes",
@@ -127,12 +118,12 @@ const loci_class loci_attn_cpu_class = {
     .kind = LOCI_KIND_ATTENTION,
     .version = "1.0",
     .summary = "softmax attention in tiles, vectorised: the one to use on a CPU",
-    .doc =
-        "o = softmax(scale q k' + slope, mask) v by online softmax over tiles of queries and keys; a backward recomputes\n"
-        "the weights from lse. Causal, offset, windows, prefix, positions, lengths, slopes, grouped heads; f32 and f64.\n"
-        "Cost: 4 T S d operations a head forward, 10 T S d backward; memory O(T + S).\n"
-        "Source: Dao 2023 (FlashAttention-2), algorithms 1 and 2, with queries in the lanes.\n"
-        "Use: on a CPU; auto takes it wherever it serves what is asked for.",
+    .doc = "o = softmax(cap(scale q k') + bias + slope + table, mask) v by online softmax over tiles of queries and "
+           "keys; a\n"
+           "backward recomputes the weights from lse. Every feature of the descriptor; f32, f64, and bf16 as storage.\n"
+           "Cost: 4 T S d operations a head forward, 10 T S d backward; memory O(T + S).\n"
+           "Source: Dao 2023 (FlashAttention-2), algorithms 1 and 2, with queries in the lanes.\n"
+           "Use: on a CPU; auto takes it wherever it serves what is asked for.",
     .caps = LOCI_CAP_BACKWARD | LOCI_CAP_CAUSAL,
     .fit = fit,
     .create = create,

@@ -23,7 +23,7 @@ noinst_LTLIBRARIES += %D%/libtile_avx512.la
 %C%_libtile_avx512_la_CFLAGS = $(KERNEL_CFLAGS) $(AVX512_CFLAGS) -fvisibility=hidden
 endif
 
-%C%_libattn_cpu_la_SOURCES = %D%/class.c %D%/call.c %D%/run.c %D%/pick.c
+%C%_libattn_cpu_la_SOURCES = %D%/class.c %D%/call.c %D%/check.h %D%/desc.c %D%/run.c %D%/pick.c
 %C%_libattn_cpu_la_CPPFLAGS = $(%C%_cpu_cppflags)
 %C%_libattn_cpu_la_CFLAGS = $(PLUGIN_CFLAGS)
 %C%_libattn_cpu_la_LIBADD = $(%C%_cpu_tiles)
@@ -34,8 +34,10 @@ plugin_LTLIBRARIES += %D%/attn_cpu.la
 %C%_attn_cpu_la_CFLAGS = $(PLUGIN_CFLAGS)
 %C%_attn_cpu_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 %C%_attn_cpu_la_LIBADD = %D%/libattn_cpu.la -lm
-EXTRA_DIST += %D%/README.md %D%/tile.tmpl %D%/tile_vec.tmpl
+EXTRA_DIST += %D%/README.md %D%/tile.tmpl %D%/tile_keys.tmpl %D%/tile_pair.tmpl %D%/tile_room.tmpl %D%/tile_vec.tmpl
 
-check_PROGRAMS += %D%/test_attn_cpu
-%C%_test_attn_cpu_SOURCES = %D%/test_attn_cpu.c
+check_PROGRAMS += %D%/test_attn_cpu %D%/test_attn_desc
+%C%_test_attn_cpu_SOURCES = %D%/test_attn_cpu.c %D%/judge.h
 %C%_test_attn_cpu_LDADD = %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
+%C%_test_attn_desc_SOURCES = %D%/test_attn_desc.c %D%/judge.h
+%C%_test_attn_desc_LDADD = %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm

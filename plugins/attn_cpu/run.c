@@ -8,6 +8,12 @@
  *   backward, split   where there are fewer groups than workers: dk, dv per (b, group, 128 keys), then dq per tile of
  *                     queries; 7 products
  *
+ *   pooled            with a block table: a task is a group of heads, because rows may share blocks
+ *   dbias             with dq where each pair has its own; shared by rows or heads: a pass of its own, a task for each
+ *                     tile of queries that takes rows and heads in order; 2 products more
+ *   dtable            a pass of its own, a task for each head; 2 products more
+ *   dsink             a sum over the queries of each head
+ *
  * dk and dv of a task are summed in the worker's accumulators and added to the caller's tensors at the end.
  */
 #include <string.h>
@@ -30,30 +36,55 @@ loci_status cpu_forward(cpu_call *c)
     return c->exec->host->parallel_for(c->exec, c->B * c->H * c->tiles, 1, forward_tiles, c);
 }
 
-/* Everything keys first .. last-1 of a group get, and with dq what its queries get from them. */
-static void sweep(const cpu_call *c, int64_t b, int64_t g, int64_t first, int64_t last, int dq, uint32_t worker)
+/* Does one element of dbias belong to several rows, or several heads? */
+static int shared(const loci_tensor *t, int32_t axis, int64_t n)
+{
+    return t && n > 1 && (t->shape[axis] == 1 || t->strides[axis] == 0);
+}
+
+static int bias_alone(const cpu_call *c)
+{
+    return c->io->dbias && !shared(c->io->dbias, 0, c->B) && !shared(c->io->dbias, 1, c->H);
+}
+
+/* What a pass over the queries adds to, each element once. */
+static tile_back of_queries(const cpu_call *c, int64_t first, int64_t last)
+{
+    return (tile_back){
+        .first = first,
+        .last = last,
+        .dq = c->io->dq != NULL,
+        .dslope = c->io->dslopes != NULL,
+        .dbias = bias_alone(c),
+    };
+}
+
+/* Everything keys first .. last-1 of a group get, and with queries what its queries get from them. */
+static void sweep(const cpu_call *c, int64_t b, int64_t g, int64_t first, int64_t last, int queries, uint32_t worker)
 {
     const loci_attn_io *io = c->io;
     int64_t heads = c->H / c->groups, khs = c->Hk / c->groups, vhs = c->Hv / c->groups;
-    int64_t rows = (last - first + TILE_GROUP - 1) / TILE_GROUP * TILE_GROUP;
-    uint64_t real = io->q->dtype.bits / 8;
+    int64_t rows = (last - first + TILE_GROUP - 1) / TILE_GROUP * TILE_GROUP, len = last;
+    uint64_t real = c->ops->real;
     uint64_t k_bytes = (uint64_t)(rows * c->ops->pad(c->d)) * real,
              v_bytes = (uint64_t)(rows * c->ops->pad(c->e)) * real;
     char *dk = c->accs + worker * c->acc_bytes, *dv = dk + (uint64_t)khs * k_bytes;
 
     memset(dk, 0, (uint64_t)khs * k_bytes + (uint64_t)vhs * v_bytes);
     for (int64_t h = g * heads; h < (g + 1) * heads; h++) {
-        tile_back w = {.first = first, .last = last, .dq = dq && io->dq, .dslope = dq && io->dslopes};
+        tile_back w = queries ? of_queries(c, first, last) : (tile_back){.first = first, .last = last};
 
         w.dk = io->dk ? dk + (uint64_t)(h / (c->H / c->Hk) - g * khs) * k_bytes : NULL;
         w.dv = io->dv ? dv + (uint64_t)(h / (c->H / c->Hv) - g * vhs) * v_bytes : NULL;
         for (int64_t tile = 0; tile < c->tiles; tile++)
             c->ops->backward(c, c->rooms + worker * c->room_bytes, b, h, tile, &w);
     }
+    if (c->paged) /* keys beyond have no block */
+        len = cpu_i32(c->desc->k_len, b, 0);
     for (int64_t n = 0; io->dk && n < khs; n++)
-        c->ops->add(io->dk, b, first, last, g * khs + n, dk + (uint64_t)n * k_bytes, c->desc->scale);
+        c->ops->add(c, io->dk, b, first, len, g * khs + n, dk + (uint64_t)n * k_bytes, c->desc->scale);
     for (int64_t n = 0; io->dv && n < vhs; n++)
-        c->ops->add(io->dv, b, first, last, g * vhs + n, dv + (uint64_t)n * v_bytes, 1);
+        c->ops->add(c, io->dv, b, first, len, g * vhs + n, dv + (uint64_t)n * v_bytes, 1);
 }
 
 static void fused(void *arg, int64_t begin, int64_t end, uint32_t worker)
@@ -62,6 +93,16 @@ static void fused(void *arg, int64_t begin, int64_t end, uint32_t worker)
 
     for (int64_t n = begin; n < end; n++)
         sweep(c, n / c->groups, n % c->groups, 0, c->S, 1, worker);
+}
+
+/* Rows may share blocks of a pool: one after the other. */
+static void pooled(void *arg, int64_t begin, int64_t end, uint32_t worker)
+{
+    const cpu_call *c = arg;
+
+    for (int64_t g = begin; g < end; g++)
+        for (int64_t b = 0; b < c->B; b++)
+            sweep(c, b, g, 0, c->S, 1, worker);
 }
 
 static void split_keys(void *arg, int64_t begin, int64_t end, uint32_t worker)
@@ -80,13 +121,51 @@ static void split_keys(void *arg, int64_t begin, int64_t end, uint32_t worker)
 static void split_queries(void *arg, int64_t begin, int64_t end, uint32_t worker)
 {
     const cpu_call *c = arg;
-    const tile_back w = {.last = c->S, .dq = c->io->dq != NULL, .dslope = c->io->dslopes != NULL};
+    const tile_back w = of_queries(c, 0, c->S);
 
     for (int64_t n = begin; n < end; n++) {
         int64_t head = n / c->tiles, tile = c->tiles - 1 - n % c->tiles;
 
         c->ops->backward(c, c->rooms + worker * c->room_bytes, head / c->H, head % c->H, tile, &w);
     }
+}
+
+/* ---- gradients that several rows or heads share ---- */
+
+/* A task is a tile of queries, of one row or of all, of one head or of all. */
+static void bias_tiles(void *arg, int64_t begin, int64_t end, uint32_t worker)
+{
+    const cpu_call *c = arg;
+    const tile_back w = {.last = c->S, .dbias = 1};
+    const int all_b = shared(c->io->dbias, 0, c->B), all_h = shared(c->io->dbias, 1, c->H);
+    const int64_t H = all_h ? 1 : c->H;
+
+    for (int64_t n = begin; n < end; n++) {
+        int64_t b0 = n / c->tiles / H, h0 = n / c->tiles % H;
+
+        for (int64_t b = b0; b < (all_b ? c->B : b0 + 1); b++)
+            for (int64_t h = h0; h < (all_h ? c->H : h0 + 1); h++)
+                c->ops->backward(c, c->rooms + worker * c->room_bytes, b, h, n % c->tiles, &w);
+    }
+}
+
+static void table_heads(void *arg, int64_t begin, int64_t end, uint32_t worker)
+{
+    const cpu_call *c = arg;
+    const tile_back w = {.last = c->S, .dtable = 1};
+
+    for (int64_t h = begin; h < end; h++)
+        for (int64_t n = 0; n < c->B * c->tiles; n++)
+            c->ops->backward(c, c->rooms + worker * c->room_bytes, n / c->tiles, h, n % c->tiles, &w);
+}
+
+static void sink_heads(void *arg, int64_t begin, int64_t end, uint32_t worker)
+{
+    const cpu_call *c = arg;
+
+    (void)worker;
+    for (int64_t h = begin; h < end; h++)
+        c->ops->sink(c, h);
 }
 
 /* dslopes += the parts, in order. */
@@ -110,23 +189,39 @@ static void add_slopes(const cpu_call *c)
     }
 }
 
-loci_status cpu_backward(cpu_call *c)
+/* dq, dk, dv, the parts of dslopes, and dbias where each pair has its own. */
+static loci_status main_passes(cpu_call *c)
 {
     const loci_attn_io *io = c->io;
     int64_t chunks = (c->S + TILE_KEYS - 1) / TILE_KEYS;
-    loci_status s = LOCI_OK;
+    int keys = io->dk || io->dv, queries = io->dq || io->dslopes || bias_alone(c);
 
-    if (!c->B || !c->H || !c->T || !c->S)
+    if (keys && c->paged)
+        return c->exec->host->parallel_for(c->exec, c->groups, 1, pooled, c);
+    if (keys && cpu_call_fused(c))
+        return c->exec->host->parallel_for(c->exec, c->B * c->groups, 1, fused, c);
+    if (keys)
+        LOCI_RETURN_IF(c->exec->host->parallel_for(c->exec, c->B * c->groups * chunks, 1, split_keys, c));
+    return queries ? c->exec->host->parallel_for(c->exec, c->B * c->H * c->tiles, 1, split_queries, c) : LOCI_OK;
+}
+
+loci_status cpu_backward(cpu_call *c)
+{
+    const loci_attn_io *io = c->io;
+    const loci_host *host = c->exec->host;
+
+    if (!c->B || !c->H || !c->T)
         return LOCI_OK;
-    if ((io->dk || io->dv) && cpu_call_fused(c))
-        s = c->exec->host->parallel_for(c->exec, c->B * c->groups, 1, fused, c);
-    else {
-        if (io->dk || io->dv)
-            s = c->exec->host->parallel_for(c->exec, c->B * c->groups * chunks, 1, split_keys, c);
-        if (!s && (io->dq || io->dslopes))
-            s = c->exec->host->parallel_for(c->exec, c->B * c->H * c->tiles, 1, split_queries, c);
-    }
-    if (!s && io->dslopes)
+    if (io->dsink)
+        LOCI_RETURN_IF(host->parallel_for(c->exec, c->H, 1, sink_heads, c));
+    if (!c->S)
+        return LOCI_OK;
+    LOCI_RETURN_IF(main_passes(c));
+    if (io->dslopes)
         add_slopes(c);
-    return s;
+    if (io->dbias && !bias_alone(c))
+        LOCI_RETURN_IF(host->parallel_for(
+            c->exec, c->tiles * (shared(io->dbias, 0, c->B) ? 1 : c->B) * (shared(io->dbias, 1, c->H) ? 1 : c->H), 1,
+            bias_tiles, c));
+    return io->dtable ? host->parallel_for(c->exec, c->H, 1, table_heads, c) : LOCI_OK;
 }

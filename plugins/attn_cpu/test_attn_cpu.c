@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * attention/cpu against attention/ref: the same numbers in double; in float an error of at most twice that of ref plus
- * 4 ulp, both judged by ref in double, for every kernel this machine runs, at lengths around every tile and vector.
+ * attention/cpu against attention/ref at lengths around every tile and vector, in every combination of features, with
+ * any number of threads, in any cutting; and its exponential.
  */
-#include <float.h>
-
-#include "../attn_ref/attn_cases.h"
-
-extern const loci_class loci_attn_ref_class, loci_attn_cpu_class;
-
-static const char *const levels[] = {"ref", "avx2", "avx512"};
+#include "judge.h"
 
 enum { FLAT, PEAKED, HUGE_ONE, EQUAL, SUBNORMAL, MASKED, N_FAMILIES };
 static const char *const families[] = {"flat", "peaked", "one huge", "all equal", "subnormal", "masked rows"};
@@ -35,126 +29,6 @@ static void shape_family(attn_prob *p, int family)
         p->q_len[0] = (int32_t)(p->T - p->T / 4);
         p->k_len = attn_ints(p->B, (int32_t)p->S, 0);
         p->k_len[p->B - 1] = (int32_t)(p->S - p->S / 3);
-    }
-}
-
-/* Largest difference; -inf agrees with -inf only. */
-static double worst(const double *got, const double *want, int64_t n, double *peak)
-{
-    double most = 0;
-
-    *peak = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (isinf(want[i]) || isinf(got[i]) || isnan(got[i])) {
-            if (want[i] != got[i])
-                return INFINITY;
-            continue;
-        }
-        most = fmax(most, fabs(got[i] - want[i]));
-        *peak = fmax(*peak, fabs(want[i]));
-    }
-    return most;
-}
-
-/* Sum of squared differences; infinite unless infinities and NaN agree. want NULL: of got itself. */
-static double squares(const double *got, const double *want, int64_t n)
-{
-    double sum = 0;
-
-    for (int64_t i = 0; i < n; i++) {
-        double w = want ? want[i] : 0;
-
-        if (isinf(got[i]) || isinf(w) || isnan(got[i])) {
-            if (want && got[i] != w)
-                return INFINITY;
-        } else
-            sum += (got[i] - w) * (got[i] - w);
-    }
-    return sum;
-}
-
-typedef struct result {
-    const char *name;
-    size_t at; /* in attn_out */
-    int64_t n;
-} result;
-
-static int results(const attn_prob *p, result *r)
-{
-    const result all[] = {
-        {"o", offsetof(attn_out, o), p->B * p->T * p->H * p->e},
-        {"lse", offsetof(attn_out, lse), p->B * p->H * p->T},
-        {"dq", offsetof(attn_out, dq), p->B * p->T * p->H * p->d},
-        {"dk", offsetof(attn_out, dk), p->B * p->S * p->Hk * p->d},
-        {"dv", offsetof(attn_out, dv), p->B * p->S * p->Hv * p->e},
-        {"dslopes", offsetof(attn_out, dslopes), p->H},
-    };
-
-    memcpy(r, all, sizeof all);
-    return p->slopes ? 6 : 5;
-}
-
-static const double *get(const attn_out *o, const result *r)
-{
-    return *(double *const *)((const char *)o + r->at);
-}
-
-/* The squares of many cases, so that no case is judged by the luck of a single rounding. */
-typedef struct pool {
-    double cpu[3][6], ref[6], want[6];
-} pool;
-
-static void add_float(pool *all, const attn_prob *p, int odd)
-{
-    attn_out *d = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd'});
-    attn_out *ref = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'f'});
-    result r[6];
-    int n = results(p, r);
-
-    for (int i = 0; d && ref && i < n; i++) {
-        all->ref[i] += squares(get(ref, r + i), get(d, r + i), r[i].n);
-        all->want[i] += squares(get(d, r + i), NULL, r[i].n);
-    }
-    for (int level = 0; d && ref && level < 3; level++) {
-        attn_out *cpu;
-
-        setenv("LOCI_CPU", levels[level], 1);
-        cpu = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'f', .odd = odd});
-        for (int i = 0; cpu && i < n; i++) {
-            double sum = squares(get(cpu, r + i), get(d, r + i), r[i].n);
-
-            CK_TRUE(sum < INFINITY, "%s, T %d S %d d %d e %d: %s has an infinity or NaN of its own", levels[level],
-                    (int)p->T, (int)p->S, (int)p->d, (int)p->e, r[i].name);
-            all->cpu[level][i] += sum;
-        }
-    }
-    unsetenv("LOCI_CPU");
-}
-
-static void judge(const pool *all, const char *what)
-{
-    static const char *const names[] = {"o", "lse", "dq", "dk", "dv", "dslopes"};
-
-    for (int level = 0; level < 3; level++)
-        for (int i = 0; i < 6; i++) {
-            double limit = 2 * sqrt(all->ref[i]) + 4 * (double)FLT_EPSILON * sqrt(all->want[i]) + (double)FLT_MIN;
-
-            CK_TRUE(sqrt(all->cpu[level][i]) <= limit, "%s, %s: %s errs by %g, ref by %g, limit %g", what,
-                    levels[level], names[i], sqrt(all->cpu[level][i]), sqrt(all->ref[i]), limit);
-        }
-}
-
-static void check_double(const attn_prob *p, int odd, const char *what)
-{
-    attn_out *ref = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd'});
-    attn_out *cpu = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'd', .odd = odd});
-    result r[6];
-    int n = results(p, r);
-
-    for (int i = 0; ref && cpu && i < n; i++) {
-        double peak, err = worst(get(cpu, r + i), get(ref, r + i), r[i].n, &peak);
-
-        CK_TRUE(err <= 3e-13 * peak + 1e-300, "%s: %s differs by %g of %g", what, r[i].name, err, peak);
     }
 }
 
@@ -208,63 +82,20 @@ static void cpu__every_length_and_width_has_its_tail(void)
     judge(&all, "lengths and widths");
 }
 
-/* Feature n of what cpu serves. */
-static void feature(attn_prob *p, int n)
-{
-    switch (n) {
-    case 0:
-        p->a.causal = 1;
-        break;
-    case 1:
-        p->a.window_left = (int64_t)(ck_bits() % 40);
-        break;
-    case 2:
-        p->a.window_right = (int64_t)(ck_bits() % 40);
-        break;
-    case 3:
-        p->a.prefix = (int64_t)(ck_bits() % 21);
-        break;
-    case 4: /* a ring that has wrapped, with some keys at -1 */
-        p->k_pos = attn_ints(p->B * p->S, 0, 0);
-        for (int64_t j = 0; j < p->B * p->S; j++)
-            p->k_pos[j] = j % p->S == 2 ? -1 : (int32_t)((j + p->S / 3) % p->S);
-        break;
-    case 5:
-        p->q_pos = attn_ints(p->B * p->T, 0, 0);
-        for (int64_t i = 0; i < p->B * p->T; i++)
-            p->q_pos[i] = (int32_t)(ck_bits() % (uint64_t)(p->S + 5));
-        break;
-    case 6:
-        p->q_len = attn_ints(p->B, 0, 0);
-        p->k_len = attn_ints(p->B, 0, 0);
-        for (int64_t b = 0; b < p->B; b++) {
-            p->q_len[b] = (int32_t)(ck_bits() % (uint64_t)(p->T + 1));
-            p->k_len[b] = (int32_t)(ck_bits() % (uint64_t)(p->S + 1));
-        }
-        break;
-    case 7:
-        p->slopes = attn_real(p->H, 0.1);
-        break;
-    default:
-        p->a.offset = (int64_t)(ck_bits() % 60) - 20;
-        break;
-    }
-}
-
 static void cpu__each_feature_and_their_combinations_equal_ref(void)
 {
     static const int64_t heads[][3] = {{1, 1, 1}, {4, 2, 2}, {4, 4, 1}, {6, 2, 3}, {4, 1, 2}, {6, 6, 6}};
     pool all = {{{0}}, {0}, {0}};
 
-    for (int n = 0; n < 9 + 120; n++) {
+    for (int n = 0; n < FEATURES + 160; n++) {
         const int64_t *H = heads[ck_bits() % 6];
         int64_t T = 1 + (int64_t)(ck_bits() % (n % 4 ? 30 : 150)), S = 1 + (int64_t)(ck_bits() % (n % 4 ? 60 : 300));
         attn_prob *p = attn_new(1 + (int64_t)(ck_bits() % 3), T, S, H[0], H[1], H[2], 1 + (int64_t)(ck_bits() % 20),
                                 1 + (int64_t)(ck_bits() % 20));
         char what[40];
 
-        for (int f = 0; f < 9; f++)
-            if (n < 9 ? f == n : ck_rand() < 0.35)
+        for (int f = 0; f < FEATURES; f++)
+            if (n < FEATURES ? f == n : ck_rand() < (f < 9 ? 0.3 : 0.2))
                 feature(p, f);
         if (n % 5 == 0)
             p->d_lse = NULL;
@@ -312,34 +143,46 @@ static void cpu__empty_sizes_are_served(void)
     judge(&all, "empty sizes");
 }
 
+static void same_bits_for_all_threads(const attn_prob *p, char dtype, const char *what)
+{
+    attn_out *first = NULL;
+    result r[RESULTS];
+
+    for (int threads = 1; threads <= 4; threads *= 2) {
+        struct ck_host h;
+        attn_out *o;
+        uint64_t stream = ck_seed;
+
+        CK_OK(ck_host_open(&h, threads, &ck_err));
+        o = attn_run(&h, &loci_attn_cpu_class, p, (attn_how){.dtype = dtype});
+        ck_host_close(&h);
+        ck_seed = stream;
+        first = first ? first : o;
+        for (int i = 0; o && i < results(p, r); i++)
+            CK_TRUE(memcmp(get(o, r + i), get(first, r + i), (size_t)r[i].n * sizeof(double)) == 0,
+                    "%s: %s differs with %d threads", what, r[i].name, threads);
+    }
+}
+
 static void cpu__threads_do_not_change_a_bit(void)
 {
     /* One group of heads: with two or more workers the backward is split in two passes. */
     static const int64_t size[][8] = {
         {1, 150, 300, 2, 1, 1, 16, 9}, {2, 100, 100, 4, 2, 4, 8, 8}, {1, 1, 500, 2, 2, 2, 8, 8}};
 
-    for (int n = 0; n < 3; n++) {
-        const int64_t *s = size[n];
-        attn_prob *p = attn_new(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]);
-        attn_out *first = NULL;
-        result r[6];
+    for (int n = 0; n < 3; n++)
+        for (int f = 8; f < FEATURES; f++) {
+            const int64_t *s = size[n];
+            attn_prob *p = attn_new(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]);
+            char what[40];
 
-        p->a.causal = 1;
-        p->slopes = attn_real(p->H, 0.1);
-        for (int threads = 1; threads <= 4; threads *= 2) {
-            struct ck_host h;
-            attn_out *o;
-
-            CK_OK(ck_host_open(&h, threads, &ck_err));
-            o = attn_run(&h, &loci_attn_cpu_class, p, (attn_how){.dtype = 'f'});
-            ck_host_close(&h);
-            first = first ? first : o;
-            for (int i = 0; o && i < results(p, r); i++)
-                CK_TRUE(memcmp(get(o, r + i), get(first, r + i), (size_t)r[i].n * sizeof(double)) == 0,
-                        "%s differs with %d threads", r[i].name, threads);
+            p->a.causal = 1;
+            p->slopes = attn_real(p->H, 0.1);
+            feature(p, f);
+            snprintf(what, sizeof what, "size %d, feature %d", n, f);
+            same_bits_for_all_threads(p, f % 4 ? 'f' : 'b', what);
+            attn_done();
         }
-        attn_done();
-    }
 }
 
 static void cpu__a_token_changes_nothing_before_it(void)
@@ -381,7 +224,7 @@ static void cpu__gradients_add(void)
 {
     attn_prob *p = attn_new(2, 20, 30, 4, 2, 2, 5, 6);
     attn_out *zero, *two;
-    result r[6];
+    result r[RESULTS];
 
     p->slopes = attn_real(4, 0.1);
     zero = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'd'});
@@ -491,38 +334,24 @@ static void cpu__memory_does_not_grow_with_the_square(void)
 
 static void cpu__declines_by_name(void)
 {
-    static const struct {
-        uint64_t bit;
-        const char *name;
-    } other[] = {{LOCI_A_SOFTCAP, "softcap"},  {LOCI_A_BIAS, "bias"},         {LOCI_A_MASK, "mask"},
-                 {LOCI_A_SINK, "sink"},        {LOCI_A_DROPOUT, "dropout"},   {LOCI_A_TABLE, "table"},
-                 {LOCI_A_BLOCKS, "blocks"},    {LOCI_A_PAGED, "block_table"}, {LOCI_A_SEGMENTS, "segments"},
-                 {LOCI_A_BLOCKS << 1, "newer"}};
-    attn_prob *p = attn_new(1, 3, 3, 1, 1, 1, 2, 2);
+    loci_shape shape = {.struct_size = sizeof shape,
+                        .heads = 2,
+                        .k_heads = 1,
+                        .v_heads = 1,
+                        .dtype = {LOCI_FLOAT, 32, 1},
+                        .device = {LOCI_CPU, 0},
+                        .features = 2 * LOCI_A_BLOCKS - 1};
+    loci_fit fit = {.struct_size = sizeof fit};
 
-    for (size_t n = 0; n < sizeof other / sizeof *other; n++) {
-        loci_shape shape = {.struct_size = sizeof shape,
-                            .heads = 2,
-                            .k_heads = 1,
-                            .v_heads = 1,
-                            .dtype = {LOCI_FLOAT, 32, 1},
-                            .device = {LOCI_CPU, 0}};
-        loci_fit fit = {.struct_size = sizeof fit};
-
-        CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
-        CU_ASSERT(fit.score == 110);
-        shape.features = other[n].bit | LOCI_A_WINDOW;
-        CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
-        CK_TRUE(fit.score == 0 && strstr(fit.reason, other[n].name), "%d: %s", fit.score, fit.reason);
-        shape.features = 0;
-        shape.dtype = (loci_dtype){LOCI_BFLOAT, 16, 1};
-        CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
-        CU_ASSERT(fit.score == 0);
-    }
-    p->a.softcap = 2; /* and a call that asks all the same fails */
-    attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'f', .refused = 1});
-    CK_TRUE(strstr(ck_err.msg, "softcap") != NULL, "%s", ck_err.msg);
-    attn_done();
+    CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
+    CU_ASSERT(fit.score == 110);
+    shape.features = LOCI_A_BLOCKS << 1 | LOCI_A_WINDOW;
+    CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
+    CK_TRUE(fit.score == 0 && strstr(fit.reason, "0x4000"), "%d: %s", fit.score, fit.reason);
+    shape.features = 0;
+    shape.dtype = (loci_dtype){LOCI_INT, 8, 1};
+    CK_OK(loci_attn_cpu_class.fit(&attn_host()->host, NULL, &shape, &fit));
+    CK_TRUE(fit.score == 0 && strstr(fit.reason, "bf16"), "%d: %s", fit.score, fit.reason);
 }
 
 /* Others keep their bits, and lse is as it was. */

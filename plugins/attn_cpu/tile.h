@@ -25,6 +25,7 @@ extern const loci_class loci_attn_cpu_class;
 
 #define TILE_KEYS 128 /* keys a kernel works on at once; the split backward gives a task so many */
 #define TILE_GROUP 8  /* keys that are skipped, taken whole or masked together  */
+#define KNOWN 512     /* distances whose bucket a worker remembers              */
 
 struct tile_ops;
 
@@ -38,6 +39,12 @@ typedef struct cpu_call {
     int64_t groups; /* sets of heads that share no key and no value head: gcd(Hk, Hv)  */
     int64_t wide;   /* queries in a tile: 1, 2 or 3 vectors                            */
     int64_t tiles;  /* of a head                                                       */
+    int half;       /* q, k, v, o and their gradients are stored as bf16               */
+    int paged;      /* k and v are pools of blocks                                     */
+    int fetch;      /* rows of k and v do not lie at one stride, or are not REAL       */
+    int look;       /* segments, mask or blocks                                        */
+    int adjust;     /* softcap, bias or table                                          */
+    double dropout; /* 0 outside training                                              */
     uint32_t workers;
     char *rooms, *accs;
     uint64_t room_bytes, acc_bytes; /* of one worker */
@@ -49,19 +56,23 @@ typedef struct tile_back {
     int64_t first, last; /* keys of the task */
     void *dk, *dv;       /* [last - first up to a multiple of 8, pad]: d(k), d(v); NULL: not wanted */
     int dq, dslope;      /* add to io->dq; store to call.part                                       */
+    int dbias, dtable;   /* add to io->dbias, io->dtable                                            */
 } tile_back;
 
 typedef struct tile_ops {
     const char *name;
-    int level;     /* CPU_* it needs          */
-    int64_t lanes; /* queries in a vector     */
-    uint64_t real; /* bytes of an element     */
-    uint64_t (*room_bytes)(int64_t d, int64_t e);
+    int level;                                /* CPU_* it needs          */
+    int64_t lanes;                            /* queries in a vector     */
+    uint64_t real;                            /* bytes of an element     */
+    uint64_t (*room_bytes)(const cpu_call *); /* from d, e and half */
     int64_t (*pad)(int64_t width);
     void (*forward)(const cpu_call *, char *room, int64_t b, int64_t h, int64_t tile);
     void (*backward)(const cpu_call *, char *room, int64_t b, int64_t h, int64_t tile, const tile_back *);
     /* to[b, first .. last-1, h] += factor rows of acc */
-    void (*add)(loci_tensor *to, int64_t b, int64_t first, int64_t last, int64_t h, const void *acc, double factor);
+    void (*add)(const cpu_call *, loci_tensor *to, int64_t b, int64_t first, int64_t last, int64_t h, const void *acc,
+                double factor);
+    /* io->dsink of head h += its sum over all queries of all rows */
+    void (*sink)(const cpu_call *, int64_t h);
 } tile_ops;
 
 #define CPU_REF 0
@@ -72,6 +83,27 @@ typedef struct tile_ops {
 #include "tile.inc"
 #undef TILE
 extern const tile_ops attn_cpu_tile_f64;
+
+/* ---- questions about a call ---- */
+
+/* Offset of [a, b, 0, ...]; an axis of length 1 broadcasts. */
+static inline int64_t cpu_at(const loci_tensor *t, int64_t a, int64_t b)
+{
+    return (t->shape[0] == 1 ? 0 : a * t->strides[0]) + (t->ndim < 2 || t->shape[1] == 1 ? 0 : b * t->strides[1]);
+}
+
+static inline int32_t cpu_i32(const loci_tensor *t, int64_t a, int64_t b)
+{
+    return ((const int32_t *)loci_ptr(t))[cpu_at(t, a, b)];
+}
+
+/* The document of row b. */
+static inline uint64_t cpu_id(const cpu_call *c, int64_t b)
+{
+    const loci_tensor *ids = c->desc->ids;
+
+    return ids ? (uint64_t)((const int64_t *)loci_ptr(ids))[cpu_at(ids, b, 0)] : 0;
+}
 
 /* The fastest float kernel of this machine, capped by the environment's LOCI_CPU. */
 const tile_ops *tile_pick(void);

@@ -148,7 +148,7 @@ info_names_the_tensors_of_apply() {
     is 'shape of bias' "$(json out ports name=bias shape)" '["B1","H1","T","S"]'
     is 'what --desc takes' "$(json out desc name=window_left default)" -1
     loci info attention/cpu --json
-    json out ports name=bias name >/dev/null && bad 'cpu does not serve a bias'
+    is 'cpu serves every feature, too' "$(json out ports name=bias shape)" '["B1","H1","T","S"]'
     loci info mixer/mha --layer
     exits 2
     says 'front end'
