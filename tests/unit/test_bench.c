@@ -3,13 +3,13 @@
  * core/bench: statistics, counting and the sampling loop, on calls that take no time worth measuring; the loops of every
  * instruction set compute what they say; a trial's bare call can be made again. Nothing here depends on a clock.
  */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
 #include "core/bench/impl.h"
 #include "core/device/cpu.h"
 #include "core/trial/trial.h"
 #include "tests/ck.h"
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
 
 static loci_error ck_err = LOCI_ERROR_INIT;
 
