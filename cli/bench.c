@@ -16,7 +16,18 @@ static const char *const whats[] = {"attention", "memory", "mixer",   "compose",
                                     "train",     "decode", "startup", "call"};
 static const char *const passes[] = {"forward", "backward", "decode"};
 
-enum { KEY_BACKEND = 2000, KEY_DTYPE, KEY_PASS, KEY_KV, KEY_WINDOW, KEY_FULL, KEY_LAYER, KEY_SECONDS, KEY_COLD, KEY_CSV };
+enum {
+    KEY_BACKEND = 2000,
+    KEY_DTYPE,
+    KEY_PASS,
+    KEY_KV,
+    KEY_WINDOW,
+    KEY_FULL,
+    KEY_LAYER,
+    KEY_SECONDS,
+    KEY_COLD,
+    KEY_CSV
+};
 
 static const struct argp_option options[] = {
     {"backend", KEY_BACKEND, "ID,...", 0, "Backends of the component; of a model its compositions (the config's)", 1},
@@ -26,7 +37,8 @@ static const struct argp_option options[] = {
     {"heads", 'H', "N", 0, "Heads of an attention and a memory's rule (8)", 2},
     {"kv-heads", KEY_KV, "N", 0, "Heads of keys and values (as many as -H)", 2},
     {"tokens", 'T', "N,...", 0, "Tokens of a row (1024; train and decode: data.seq_tok)", 2},
-    {"width", 'D', "N,...", 0, "Width of a head (64); of a mixer, composition or memory with --layer the model's (model.dim)", 2},
+    {"width", 'D', "N,...", 0,
+     "Width of a head (64); of a mixer, composition or memory with --layer the model's (model.dim)", 2},
     {0, 'M', "N", 0, "gemm: rows of A and C (1024)", 2},
     {0, 'N', "N", 0, "gemm: columns of B and C (1024)", 2},
     {0, 'K', "N", 0, "gemm: columns of A, rows of B (1024)", 2},
@@ -130,10 +142,12 @@ static loci_status check_options(loci_error *err)
         const char *name, *needs;
         bool given, used;
     } all[] = {{"--backend", "a component or a model", ask.backend != NULL, is_component() || is_model()},
-               {"--dtype", "a component, gemm or a model", ask.dtype != NULL, is_component() || is_model() || ask.what == BENCH_GEMM},
+               {"--dtype", "a component, gemm or a model", ask.dtype != NULL,
+                is_component() || is_model() || ask.what == BENCH_GEMM},
                {"--pass", "a component", ask.pass != NULL, is_component()},
                {"-B", "a component or train", ask.rows != NULL, is_component() || ask.what == BENCH_TRAIN},
-               {"-H", "an attention or a memory without --layer; the config has the heads of the others", ask.heads != NULL, has_heads()},
+               {"-H", "an attention or a memory without --layer; the config has the heads of the others",
+                ask.heads != NULL, has_heads()},
                {"--kv-heads", "an attention", ask.kv != NULL, ask.what == BENCH_ATTENTION},
                {"-T", "a component or a model", ask.tokens != NULL, is_component() || is_model()},
                {"-D", "a component; a model has model.dim", ask.width != NULL, is_component()},
@@ -159,7 +173,8 @@ static loci_status read_words(const struct options *o, loci_error *err)
     for (uint32_t i = 0; o->n_words == 1 && i < sizeof whats / sizeof *whats; i++)
         if (!strcmp(o->words[0], whats[i])) {
             ask.what = (enum bench_what)i;
-            return o->json && ask.csv ? loci_fail(err, LOCI_E_ARG, "--json and --csv: one of them") : check_options(err);
+            return o->json && ask.csv ? loci_fail(err, LOCI_E_ARG, "--json and --csv: one of them")
+                                      : check_options(err);
         }
     for (uint32_t i = 0; i < sizeof whats / sizeof *whats; i++)
         loci_text_add(&names, "%s%s", i ? ", " : "", whats[i]);
@@ -215,11 +230,11 @@ struct session {
     loci_context *cx;
 };
 
-static loci_status set(loci_conf *conf, const char *key, const char *value, loci_error *err)
+static loci_status set(loci_conf *conf, const char *key, const char *value, const char *origin, loci_error *err)
 {
     char *text = loci_format("%s=%s", key, value);
     const loci_status status =
-        text ? loci_conf_set(conf, text, "the command line", err) : loci_fail(err, LOCI_E_NOMEM, "out of memory");
+        text ? loci_conf_set(conf, text, origin, err) : loci_fail(err, LOCI_E_NOMEM, "out of memory");
 
     loci_free(text);
     return status;
@@ -243,11 +258,11 @@ static loci_status open_context(struct session *s, const char *backend, const ch
     LOCI_TRY(cli_config(&s->conf, s->o, NULL, err));
     snprintf(key, sizeof key, "%s.backend", is_component() ? whats[ask.what] : "compose");
     if (backend)
-        LOCI_TRY(set(s->conf, key, backend, err));
+        LOCI_TRY(set(s->conf, key, backend, "--backend", err));
     if (is_model() && dtype)
-        LOCI_TRY(set(s->conf, "run.dtype", dtype, err));
+        LOCI_TRY(set(s->conf, "run.dtype", dtype, "--dtype", err));
     if (ask.what == BENCH_COMPOSE && !loci_conf_is_set(s->conf, -1, "memory", "backend")) /* any will do */
-        LOCI_TRY(set(s->conf, "memory.backend", "titans", err));
+        LOCI_TRY(set(s->conf, "memory.backend", "titans", "bench", err));
     LOCI_TRY(loci_context_new(&s->cx, s->conf, s->o->plugin_path, s->o->allow_unknown, err));
 out:
     return status;
@@ -263,8 +278,8 @@ static loci_status know_machine(struct session *s, loci_error *err)
     LOCI_TRY(loci_bench_peak(&s->machine, s->cx, &s->how, err));
     LOCI_TRY(loci_bench_bandwidth(&s->machine, s->cx, &s->how, err));
     if (s->o->level >= LOCI_LOG_INFO)
-        fprintf(stderr, "bench: %u thread%s, %s: %.1f GFLOP/s in f32, %.1f in f64, reads %.1f GB/s\n", s->machine.threads,
-                s->machine.threads == 1 ? "" : "s", s->machine.isa, s->machine.flops[0] / 1e9,
+        fprintf(stderr, "bench: %u thread%s, %s: %.1f GFLOP/s in f32, %.1f in f64, reads %.1f GB/s\n",
+                s->machine.threads, s->machine.threads == 1 ? "" : "s", s->machine.isa, s->machine.flops[0] / 1e9,
                 s->machine.flops[1] / 1e9, s->machine.read / 1e9);
 out:
     return status;
@@ -390,7 +405,10 @@ static loci_status run_context(struct session *s, const struct lists *l, const c
     struct bench_case c;
 
     LOCI_TRY(sizes(s, &c, err));
-    c.dtype = is_model() ? loci_conf_str(s->conf, -1, "run", "dtype") : ask.what == BENCH_CALL ? NULL : dtype ? dtype : "f32";
+    c.dtype = is_model()               ? loci_conf_str(s->conf, -1, "run", "dtype")
+              : ask.what == BENCH_CALL ? NULL
+              : dtype                  ? dtype
+                                       : "f32";
     if (c.dtype)
         LOCI_TRY(dtype_of(&c.z.dtype, c.dtype, err));
     for (uint32_t p = 0; p < turns(&l->pass); p++)
@@ -477,10 +495,13 @@ const struct verb verb_bench = {
     "bench",
     "WHAT",
     "how long components and models take",
-    "Measure how long something takes, beside what this machine can do: WHAT is attention, memory, mixer, compose, gemm, "
+    "Measure how long something takes, beside what this machine can do: WHAT is attention, memory, mixer, compose, "
+    "gemm, "
     "train (a step of the config's model), decode (one more token of a stream), startup (loading every plugin) or call "
-    "(what a call costs by itself). Peak and bandwidth are measured first, in the same process on the same threads. The "
-    "time is the median of bare calls; lists make a row of every combination. Ctrl-C ends with what has been measured.\v"
+    "(what a call costs by itself). Peak and bandwidth are measured first, in the same process on the same threads. "
+    "The "
+    "time is the median of bare calls; lists make a row of every combination. Ctrl-C ends with what has been "
+    "measured.\v"
     "  loci bench attention --backend=ref,cpu --pass=forward,backward -H 16 -T 512,2048 -D 64 --threads 2\n"
     "  loci bench attention --backend=cpu --pass=decode -T 32768 --kv-heads=2 --json\n"
     "  loci bench memory --backend=delta,titans -T 4096 -D 64 --csv\n"

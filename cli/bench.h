@@ -9,7 +9,17 @@
 #include "cli/cli.h"
 #include "core/bench/bench.h"
 
-enum bench_what { BENCH_ATTENTION, BENCH_MEMORY, BENCH_MIXER, BENCH_COMPOSE, BENCH_GEMM, BENCH_TRAIN, BENCH_DECODE, BENCH_STARTUP, BENCH_CALL };
+enum bench_what {
+    BENCH_ATTENTION,
+    BENCH_MEMORY,
+    BENCH_MIXER,
+    BENCH_COMPOSE,
+    BENCH_GEMM,
+    BENCH_TRAIN,
+    BENCH_DECODE,
+    BENCH_STARTUP,
+    BENCH_CALL
+};
 
 /* A comma list of the command line. */
 struct bench_list {

@@ -37,7 +37,8 @@ static void put_times(json_t *row, const loci_bench_times *t)
 static void put_rates(json_t *row, const loci_bench_row *r, const loci_bench_machine *m, int wide)
 {
     const bool any = m->isa != NULL;
-    const double rate = over(r->flops, r->t.median), cpu = over(r->flops, r->t.cpu), bytes = over(r->bytes, r->t.median);
+    const double rate = over(r->flops, r->t.median), cpu = over(r->flops, r->t.cpu),
+                 bytes = over(r->bytes, r->t.median);
 
     put(row, "gflops", cli_real(rate / 1e9));
     put(row, "peak_gflops", cli_real(any ? m->flops[wide] / 1e9 : NAN));
@@ -133,10 +134,12 @@ static const char *size_of(char *out, size_t n, const json_t *row)
 
 void bench_table_row(const json_t *row)
 {
-    char name[160], size[96], median[32], from[32], to[32], spread[72], rate[32], peak[32], cpu[32], bytes[32], tokens[32];
+    char name[160], size[96], median[32], from[32], to[32], spread[72], rate[32], peak[32], cpu[32], bytes[32],
+        tokens[32];
 
     snprintf(name, sizeof name, "%s/%s", cli_text(row, "what"), cli_text(row, "backend"));
-    snprintf(spread, sizeof spread, "%s to %s", span(from, real(row, "p10_seconds")), span(to, real(row, "p90_seconds")));
+    snprintf(spread, sizeof spread, "%s to %s", span(from, real(row, "p10_seconds")),
+             span(to, real(row, "p90_seconds")));
     printf(LINE, name, cli_text(row, "dtype"), cli_text(row, "pass"), size_of(size, sizeof size, row),
            span(median, real(row, "seconds")), spread, cell(rate, "%.1f", real(row, "gflops")),
            cell(peak, "%.2f", real(row, "fraction")), cell(cpu, "%.2f", real(row, "cpu_fraction")),
@@ -144,7 +147,8 @@ void bench_table_row(const json_t *row)
     fflush(stdout);
 }
 
-/* ---- CSV ----------------------------------------------------------------------------------------------------------- */
+/* ---- CSV -----------------------------------------------------------------------------------------------------------
+ */
 
 /* The members of a row in their order; a row says which there are. */
 void bench_csv_head(void)
@@ -155,7 +159,8 @@ void bench_csv_head(void)
     json_t *row = bench_row(&none, &nothing, &machine), *value;
     const char *name, *comma = "";
 
-    json_object_foreach(row, name, value) {
+    json_object_foreach(row, name, value)
+    {
         printf("%s%s", comma, name);
         comma = ",";
     }
@@ -168,7 +173,8 @@ void bench_csv_row(const json_t *row)
     const char *name, *comma = "";
     json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)row, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)row, name, value)
+    {
         printf("%s", comma);
         if (json_is_string(value)) {
             putchar('"');

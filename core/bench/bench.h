@@ -48,20 +48,20 @@ loci_status loci_bench_measure(loci_bench_times *out, const loci_bench_call *c, 
 /* Quantile q in [0, 1] of n >= 1 numbers, which are put into order: linear between the two that are nearest. */
 double loci_bench_quantile(double *x, size_t n, double q);
 
-/* ---- the machine (peak.c, bandwidth.c) ---------------------------------------------------------------------------- */
+/* ---- the machine (peak.c, bandwidth.c) --------------------------------------------------------------------------- */
 
 typedef struct loci_bench_machine {
     uint32_t threads;
-    const char *isa;      /* "ref", "avx2", "avx512"                                        */
-    double flops[2];      /* operations a second of all threads; [0] float32, [1] float64   */
-    double cpu_flops[2];  /* operations a second of CPU time: of one thread                 */
-    double read;          /* bytes a second of all threads from memory                      */
+    const char *isa;     /* "ref", "avx2", "avx512"                                        */
+    double flops[2];     /* operations a second of all threads; [0] float32, [1] float64   */
+    double cpu_flops[2]; /* operations a second of CPU time: of one thread                 */
+    double read;         /* bytes a second of all threads from memory                      */
 } loci_bench_machine;
 
 loci_status loci_bench_peak(loci_bench_machine *m, loci_context *cx, const loci_bench_how *how, loci_error *err);
 loci_status loci_bench_bandwidth(loci_bench_machine *m, loci_context *cx, const loci_bench_how *how, loci_error *err);
 
-/* ---- work (work.c) ------------------------------------------------------------------------------------------------ */
+/* ---- work (work.c) ----------------------------------------------------------------------------------------------- */
 
 enum loci_bench_pass { LOCI_BENCH_FORWARD, LOCI_BENCH_BACKWARD, LOCI_BENCH_DECODE };
 
@@ -80,7 +80,7 @@ double loci_bench_attention_flops(const loci_bench_size *z);
 /* q, k, v and o of a decode, each once: what must come from memory. Keys beyond the window need not. */
 double loci_bench_decode_bytes(const loci_bench_size *z);
 
-/* ---- rows --------------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 typedef struct loci_bench_row {
     loci_bench_times t;
@@ -96,8 +96,8 @@ loci_status loci_bench_gemm(loci_bench_row *out, loci_context *cx, const loci_be
                             loci_error *err);
 /* A step of the config's model on B rows of T tokens: gradients zeroed, forward, backward, optimiser. Operations: 6 a
  * weight of a product and token, as is usual; attention and recurrences are not among them. */
-loci_status loci_bench_train(loci_bench_row *out, loci_context *cx, int64_t rows, int64_t seq, const loci_bench_how *how,
-                             loci_error *err);
+loci_status loci_bench_train(loci_bench_row *out, loci_context *cx, int64_t rows, int64_t seq,
+                             const loci_bench_how *how, loci_error *err);
 /* One more token of a stream of the config's model that has seen T, drawn from nothing. Bytes: every weight once, and
  * the state. */
 loci_status loci_bench_decode(loci_bench_row *out, loci_context *cx, int64_t T, const loci_bench_how *how,

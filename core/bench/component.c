@@ -4,8 +4,8 @@
  *
  *  (1) A forward is planned without a backward to follow, as a model that only answers plans it; a backward finds what
  *      its forward saved, put back before every call.
- *  (2) A decode is one more token: of an attention one query before T keys, of a mixer with T - 1 rows in its cache, of a
- *      memory a step, its state overwritten in place. A composition's children keep phases that only a stream knows:
+ *  (2) A decode is one more token: of an attention one query before T keys, of a mixer with T - 1 rows in its cache, of
+ * a memory a step, its state overwritten in place. A composition's children keep phases that only a stream knows:
  *      loci_bench_decode has one.
  */
 #include "core/bench/bench.h"
@@ -34,10 +34,11 @@ static loci_status check(const loci_trial *t, const char *kind, const loci_bench
     if (z->pass == LOCI_BENCH_BACKWARD && !(loci_node_caps(loci_trial_node(t)) & LOCI_CAP_BACKWARD))
         return loci_fail(err, LOCI_E_UNSUPPORTED, "%s/%s has no backward: leave that pass out", kind, id);
     if (z->pass == LOCI_BENCH_DECODE && !strcmp(kind, "compose"))
-        return loci_fail(err, LOCI_E_UNSUPPORTED,
-                         "compose/%s alone does not decode, since its children's caches belong to a stream: `loci bench "
-                         "decode` times a model",
-                         id);
+        return loci_fail(
+            err, LOCI_E_UNSUPPORTED,
+            "compose/%s alone does not decode, since its children's caches belong to a stream: `loci bench "
+            "decode` times a model",
+            id);
     return LOCI_OK;
 }
 

@@ -17,8 +17,8 @@ static loci_status fit(const loci_host *host, const loci_config *conf, const loc
     return LOCI_OK;
 }
 
-static loci_status create(const loci_host *host, const loci_config *conf, const loci_site *site, const loci_shape *shape,
-                          loci_module **out, loci_error *err)
+static loci_status create(const loci_host *host, const loci_config *conf, const loci_site *site,
+                          const loci_shape *shape, loci_module **out, loci_error *err)
 {
     (void)host;
     (void)conf;

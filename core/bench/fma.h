@@ -7,12 +7,13 @@
 
 #include <stdint.h>
 
-#define LOCI_FMA_CHAINS 12 /* independent sums: latency times pipes of every CPU so far, in half the registers of AVX2 */
+#define LOCI_FMA_CHAINS \
+    12 /* independent sums: latency times pipes of every CPU so far, in half the registers of AVX2 */
 
 typedef struct loci_fma {
     const char *name;
-    int level;     /* LOCI_CPU_* it needs */
-    int bytes;     /* of a register       */
+    int level; /* LOCI_CPU_* it needs */
+    int bytes; /* of a register       */
     /* So many rounds, in each a multiply-add a chain and lane; what comes out is finite, and has to be used. */
     double (*f32)(int64_t rounds);
     double (*f64)(int64_t rounds);

@@ -21,8 +21,8 @@ static loci_status call(void *arg, loci_error *err)
 }
 
 /* Numbers around 0, of any type: float32 rounded to bf16 is its upper half. */
-static loci_status matrix(loci_view *v, loci_context *cx, loci_dtype dtype, int64_t rows, int64_t columns, uint64_t seed,
-                          loci_error *err)
+static loci_status matrix(loci_view *v, loci_context *cx, loci_dtype dtype, int64_t rows, int64_t columns,
+                          uint64_t seed, loci_error *err)
 {
     const uint64_t bytes = loci_dtype_bytes(dtype);
     const int64_t shape[] = {rows, columns};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How long it takes to find every plugin and load it. What is loaded stays (registry.h (4)), so each sample is a process
- * of its own, which times itself and sends the two numbers home.
+ * How long it takes to find every plugin and load it. What is loaded stays (registry.h (4)), so each sample is a
+ * process of its own, which times itself and sends the two numbers home.
  */
 #include "core/bench/impl.h"
 #include <errno.h>

@@ -50,8 +50,8 @@ static loci_status tokens(struct training *t, int64_t n, loci_error *err)
     return LOCI_OK;
 }
 
-loci_status loci_bench_train(loci_bench_row *out, loci_context *cx, int64_t rows, int64_t seq, const loci_bench_how *how,
-                             loci_error *err)
+loci_status loci_bench_train(loci_bench_row *out, loci_context *cx, int64_t rows, int64_t seq,
+                             const loci_bench_how *how, loci_error *err)
 {
     loci_status status = LOCI_OK;
     struct training t = {.cx = cx};

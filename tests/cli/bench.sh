@@ -196,6 +196,10 @@ what_makes_no_sense_is_refused() {
     says '`loci bench decode` times a model'
     loci bench attention --backend=nobody
     exits 4
+    says 'nobody' '--backend'
+    loci bench train --dtype=bf16
+    exits 3
+    says 'run.dtype' '--dtype'
 }
 
 a_row_that_fails_leaves_those_before_it() {

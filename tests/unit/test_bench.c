@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * core/bench: statistics, counting and the sampling loop, on calls that take no time worth measuring; the loops of every
- * instruction set compute what they say; a trial's bare call can be made again. Nothing here depends on a clock.
+ * core/bench: statistics, counting and the sampling loop, on calls that take no time worth measuring; the loops of
+ * every instruction set compute what they say; a trial's bare call can be made again. Nothing here depends on a clock.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -119,7 +119,8 @@ static void measure__counts_its_calls_and_orders_its_times(void)
 
     CK_OK(loci_bench_measure(&t, &call, &how, &ck_err));
     CU_ASSERT(t.samples >= 5);
-    CK_TRUE(t.calls > t.samples, "%u samples, %llu calls: too short for one each", t.samples, (unsigned long long)t.calls);
+    CK_TRUE(t.calls > t.samples, "%u samples, %llu calls: too short for one each", t.samples,
+            (unsigned long long)t.calls);
     CU_ASSERT(c.calls >= t.calls + 2); /* the warm-up */
     CU_ASSERT(t.least >= 0 && t.least <= t.p10 && t.p10 <= t.median && t.median <= t.p90 && t.p90 <= t.most);
     CU_ASSERT(t.cpu >= 0);
@@ -215,7 +216,8 @@ static void fma__loops_compute_what_they_say(void)
     }
 }
 
-/* ---- a trial's bare call ------------------------------------------------------------------------------------------- */
+/* ---- a trial's bare call -------------------------------------------------------------------------------------------
+ */
 
 struct repeat {
     int n;
@@ -317,7 +319,8 @@ static void bare__backward_can_be_made_again(void)
 static void component__a_row_is_filled_in(void)
 {
     const loci_bench_how how = {.seconds = 0.001};
-    const loci_bench_size z = {.B = 2, .H = 2, .Hk = 1, .T = 12, .D = 8, .dtype = loci_f32, .pass = LOCI_BENCH_BACKWARD};
+    const loci_bench_size z = {
+        .B = 2, .H = 2, .Hk = 1, .T = 12, .D = 8, .dtype = loci_f32, .pass = LOCI_BENCH_BACKWARD};
     loci_conf *conf = NULL;
     loci_context *cx = NULL;
     loci_bench_row row;
