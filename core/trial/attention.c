@@ -171,9 +171,8 @@ static loci_status forward(void *self, loci_error *err)
     const loci_attention *iface = a->t->node->cls->iface;
     const loci_status status = iface->forward(a->t->node->module, &a->x, &a->io, err);
 
-    return status == LOCI_OK
-               ? LOCI_OK
-               : loci_fail(err, status, "attention/%s failed without saying why", a->t->node->cls->id);
+    return status == LOCI_OK ? LOCI_OK
+                             : loci_fail(err, status, "attention/%s failed without saying why", a->t->node->cls->id);
 }
 
 static loci_status backward(void *self, loci_error *err)
@@ -182,16 +181,14 @@ static loci_status backward(void *self, loci_error *err)
     const loci_attention *iface = a->t->node->cls->iface;
     const loci_status status = iface->backward(a->t->node->module, &a->x, &a->io, err);
 
-    return status == LOCI_OK
-               ? LOCI_OK
-               : loci_fail(err, status, "attention/%s failed without saying why", a->t->node->cls->id);
+    return status == LOCI_OK ? LOCI_OK
+                             : loci_fail(err, status, "attention/%s failed without saying why", a->t->node->cls->id);
 }
 
 /* What the forward saved is the backward's to use up. */
 static loci_status keep_saved(struct attention *a, loci_error *err)
 {
-    const loci_status status =
-        a->how->around ? loci__arena_new(&a->kept, a->saved.bytes, 64, false, err) : LOCI_OK;
+    const loci_status status = a->how->around ? loci__arena_new(&a->kept, a->saved.bytes, 64, false, err) : LOCI_OK;
 
     if (status == LOCI_OK && a->kept.bytes)
         memcpy(a->kept.at, a->saved.at, a->kept.bytes);

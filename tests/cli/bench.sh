@@ -143,9 +143,9 @@ csv_has_a_head_and_as_many_fields_in_each_line() {
     loci bench attention --backend=ref,cpu -H 1 -T 16 -D 16 --seconds=0.02 --csv -q
     exits 0
     is lines "$(wc -l <out)" 3
-    head -n 1 out | tr , '\n' >head
+    head -n 1 out | tr , '\n' >names
     for name in $members; do
-        grep -qx "$name" head || bad "the head has no $name"
+        grep -qx "$name" names || bad "the head has no $name"
     done
     sed 's/"[^"]*"/x/g' out | awk -F, 'NR == 1 { n = NF } NF != n { exit 1 }' || bad 'lines differ in their number of fields'
     is 'standard error of -q' "$(wc -c <err)" 0
@@ -199,7 +199,7 @@ what_makes_no_sense_is_refused() {
     says 'nobody' '--backend'
     loci bench train --dtype=bf16
     exits 3
-    says 'run.dtype' '--dtype'
+    says '--dtype' 'dtype = bf16'
 }
 
 a_row_that_fails_leaves_those_before_it() {
