@@ -263,6 +263,10 @@ static loci_status open_context(struct session *s, const char *backend, const ch
         LOCI_TRY(set(s->conf, "run.dtype", dtype, "--dtype", err));
     if (ask.what == BENCH_COMPOSE && !loci_conf_is_set(s->conf, -1, "memory", "backend")) /* any will do */
         LOCI_TRY(set(s->conf, "memory.backend", "titans", "bench", err));
+    if (ask.what == BENCH_MEMORY && !strcmp(loci_conf_str(s->conf, -1, "memory", "backend"), "none")) {
+        status = loci_fail(err, LOCI_E_ARG, "memory.backend is none: name a memory to measure with --backend");
+        goto out;
+    }
     LOCI_TRY(loci_context_new(&s->cx, s->conf, s->o->plugin_path, s->o->allow_unknown, err));
 out:
     return status;

@@ -3,6 +3,7 @@
  * loci bench: a row as JSON, and from it as a line of a table and of CSV.
  */
 #include "cli/bench.h"
+#include "core/train/machine.h"
 #include <math.h>
 #include <string.h>
 
@@ -56,6 +57,7 @@ static void put_rates(json_t *row, const loci_bench_row *r, const loci_bench_mac
 json_t *bench_row(const struct bench_case *c, const loci_bench_row *r, const loci_bench_machine *m)
 {
     const loci_bench_size *z = &c->z;
+    char machine[256];
     json_t *row = json_object();
 
     put(row, "what", json_string(c->what));
@@ -73,6 +75,8 @@ json_t *bench_row(const struct bench_case *c, const loci_bench_row *r, const loc
     put(row, "causal", c->causal_known ? json_boolean(!z->full) : json_null());
     put(row, "window_tok", count(z->window_tok));
     put(row, "threads", count(m->threads));
+    loci_machine_name(machine, sizeof machine);
+    put(row, "machine", json_string(machine));
     put_times(row, &r->t);
     put_rates(row, r, m, c->dtype && !strcmp(c->dtype, "f64"));
     return row;

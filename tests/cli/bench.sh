@@ -8,7 +8,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-members='what backend dtype pass B H kv_heads T D M N K causal window_tok threads seconds p10_seconds p90_seconds
+members='what backend dtype pass B H kv_heads T D M N K causal window_tok threads machine seconds p10_seconds p90_seconds
     least_seconds most_seconds cpu_seconds samples calls gflops peak_gflops fraction gflops_per_cpu_s
     peak_gflops_per_cpu_s cpu_fraction peak bytes_per_s read_bytes_per_s read_fraction tokens_per_s'
 
@@ -46,6 +46,8 @@ every_row_has_the_members_of_the_document() {
     is causal "$(row 0 causal)" true
     is threads "$(row 0 threads)" 2
     is kv_heads "$(row 0 kv_heads)" 2
+    loci version
+    has_all out "$(row 0 machine)"
     case $(row 0 peak) in
     'f32 fma, ref' | 'f32 fma, avx2' | 'f32 fma, avx512') ;;
     *) bad "the peak is of '$(row 0 peak)'" ;;
@@ -197,6 +199,9 @@ what_makes_no_sense_is_refused() {
     loci bench attention --backend=nobody
     exits 4
     says 'nobody' '--backend'
+    loci bench memory
+    exits 2
+    says 'memory.backend is none' '--backend'
     loci bench train --dtype=bf16
     exits 3
     says '--dtype' 'dtype = bf16'
