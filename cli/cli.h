@@ -49,7 +49,7 @@ struct verb {
     loci_status (*run)(const struct options *o, loci_error *err);
 };
 extern const struct verb verb_train, verb_eval, verb_generate, verb_compare, verb_apply, verb_check, verb_list,
-    verb_info, verb_explain, verb_inspect, verb_config, verb_new, verb_doctor, verb_version;
+    verb_bench, verb_info, verb_explain, verb_inspect, verb_config, verb_new, verb_doctor, verb_version;
 
 /* Set by the first SIGINT, SIGTERM or SIGHUP (a second one ends at once), and by SIGUSR1. */
 extern volatile sig_atomic_t cli_stop, cli_save;

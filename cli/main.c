@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 static const struct verb *const verbs[] = {
-    &verb_train, &verb_eval,    &verb_generate, &verb_compare, &verb_apply, &verb_check,  &verb_list,
-    &verb_info,  &verb_explain, &verb_inspect,  &verb_config,  &verb_new,   &verb_doctor, &verb_version};
+    &verb_train, &verb_eval, &verb_generate, &verb_compare, &verb_apply, &verb_check,  &verb_bench,  &verb_list,
+    &verb_info,  &verb_explain, &verb_inspect, &verb_config,  &verb_new,   &verb_doctor, &verb_version};
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
 volatile sig_atomic_t cli_stop, cli_save;

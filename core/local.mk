@@ -15,3 +15,4 @@ include %D%/report/local.mk
 include %D%/infer/local.mk
 include %D%/api/local.mk
 include %D%/check/local.mk
+include %D%/bench/local.mk

@@ -76,7 +76,7 @@ struct attention {
     loci_trial *t;
     const loci_trial_how *how;
     loci_exec x;
-    struct arena scratch, host, saved;
+    struct arena scratch, host, saved, kept;
     struct slab *val, *grad;
     loci_attn_desc desc;
     loci_attn_io io;
@@ -165,10 +165,49 @@ static loci_status fetch(struct attention *a, bool back, loci_error *err)
     return LOCI_OK;
 }
 
+static loci_status forward(void *self, loci_error *err)
+{
+    struct attention *a = self;
+    const loci_attention *iface = a->t->node->cls->iface;
+    const loci_status status = iface->forward(a->t->node->module, &a->x, &a->io, err);
+
+    return status == LOCI_OK ? LOCI_OK
+                             : loci_fail(err, status, "attention/%s failed without saying why", a->t->node->cls->id);
+}
+
+static loci_status backward(void *self, loci_error *err)
+{
+    struct attention *a = self;
+    const loci_attention *iface = a->t->node->cls->iface;
+    const loci_status status = iface->backward(a->t->node->module, &a->x, &a->io, err);
+
+    return status == LOCI_OK ? LOCI_OK
+                             : loci_fail(err, status, "attention/%s failed without saying why", a->t->node->cls->id);
+}
+
+/* What the forward saved is the backward's to use up. */
+static loci_status keep_saved(struct attention *a, loci_error *err)
+{
+    const loci_status status = a->how->around ? loci__arena_new(&a->kept, a->saved.bytes, 64, false, err) : LOCI_OK;
+
+    if (status == LOCI_OK && a->kept.bytes)
+        memcpy(a->kept.at, a->saved.at, a->kept.bytes);
+    return status;
+}
+
+static loci_status again(void *self, loci_error *err)
+{
+    struct attention *a = self;
+
+    (void)err;
+    if (a->kept.bytes)
+        memcpy(a->saved.at, a->kept.at, a->kept.bytes);
+    return LOCI_OK;
+}
+
 loci_status loci__attention_run(struct loci_trial *t, const loci_trial_how *how, loci_error *err)
 {
     loci_status status = LOCI_OK;
-    const loci_attention *iface = t->node->cls->iface;
     struct attention a = {.t = t, .how = how, .desc = t->desc};
     const loci_slots none = {.struct_size = sizeof none};
 
@@ -188,12 +227,7 @@ loci_status loci__attention_run(struct loci_trial *t, const loci_trial_how *how,
                    loci_mix64(5 ^ t->node->path_hash), 3);
     LOCI_TRY(plan(&a, err));
     LOCI_TRY(values(&a, err));
-    loci__stage(how, "forward");
-    status = iface->forward(t->node->module, &a.x, &a.io, err);
-    if (status != LOCI_OK) {
-        loci_fail(err, status, "attention/%s failed without saying why", t->node->cls->id);
-        goto out;
-    }
+    LOCI_TRY(loci__make(how, "forward", &(loci_trial_bare){forward, NULL, &a}, err));
     if (how->seen)
         how->seen(how->arg, &a.x, &none);
     LOCI_TRY(fetch(&a, false, err));
@@ -205,12 +239,8 @@ loci_status loci__attention_run(struct loci_trial *t, const loci_trial_how *how,
             loci__slab_put(&a.val[i], t->ports[i].place == PLACE_Y ? how->o : how->lse, 0);
     loci__arena_spoil(&a.scratch);
     loci__arena_spoil(&a.host);
-    loci__stage(how, "backward");
-    status = iface->backward(t->node->module, &a.x, &a.io, err);
-    if (status != LOCI_OK) {
-        loci_fail(err, status, "attention/%s failed without saying why", t->node->cls->id);
-        goto out;
-    }
+    LOCI_TRY(keep_saved(&a, err));
+    LOCI_TRY(loci__make(how, "backward", &(loci_trial_bare){backward, again, &a}, err));
     if (how->seen)
         how->seen(how->arg, &a.x, &none);
     status = fetch(&a, true, err);
@@ -226,5 +256,6 @@ out:
     loci__arena_free(&a.scratch);
     loci__arena_free(&a.host);
     loci__arena_free(&a.saved);
+    loci__arena_free(&a.kept);
     return status;
 }

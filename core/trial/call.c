@@ -8,7 +8,10 @@
 /* What a call hands to the component, whatever its kind. */
 struct handed {
     loci_exec x;
-    struct arena scratch, host;
+    struct run *r;
+    struct call *c;
+    void *in, *out;
+    struct arena scratch, host, kept_saved, kept_grad;
     struct frame frame; /* what slots the component sees */
     loci_io io;
     loci_rule_io rule;
@@ -71,6 +74,10 @@ static loci_status hand(struct handed *h, struct run *r, struct call *c, const v
     const loci_trial *t = r->t;
 
     memset(h, 0, sizeof *h);
+    h->r = r;
+    h->c = c;
+    h->in = (void *)(uintptr_t)in;
+    h->out = out;
     LOCI_TRY(loci__arena_new(&h->scratch, c->need.scratch, 64, r->how->harsh, err));
     LOCI_TRY(loci__arena_new(&h->host, c->need.host, 64, r->how->harsh, err));
     loci_exec_init(&h->x, t->cx, &t->session, r->flags, 5, 3);
@@ -128,6 +135,56 @@ static void drop(struct handed *h)
 {
     loci__arena_free(&h->scratch);
     loci__arena_free(&h->host);
+    loci__arena_free(&h->kept_saved);
+    loci__arena_free(&h->kept_grad);
+}
+
+static loci_status forward(void *self, loci_error *err)
+{
+    struct handed *h = self;
+    const loci_node *n = h->r->t->node;
+
+    return is_rule(h->r->t) ? loci_rule_forward(n, &h->x, &h->rule, h->in, h->out, err)
+                            : loci_node_forward(n, &h->x, &h->io, err);
+}
+
+static loci_status backward(void *self, loci_error *err)
+{
+    struct handed *h = self;
+    const loci_node *n = h->r->t->node;
+
+    return is_rule(h->r->t) ? loci_rule_backward(n, &h->x, &h->rule, h->in, h->out, h->r->grad.at, err)
+                            : loci_node_backward(n, &h->x, &h->io, err);
+}
+
+/* What a backward uses up, for one that is made again: what the forward saved, and the gradient of the states, which it
+ * turns from that of the end into that of the beginning. */
+static loci_status keep(struct handed *h, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+
+    if (!h->r->how->around)
+        return LOCI_OK;
+    LOCI_TRY(loci__arena_new(&h->kept_saved, h->c->saved.bytes, 64, false, err));
+    LOCI_TRY(loci__arena_new(&h->kept_grad, h->r->grad.bytes, 64, false, err));
+    if (h->kept_saved.bytes)
+        memcpy(h->kept_saved.at, h->c->saved.at, h->kept_saved.bytes);
+    if (h->kept_grad.bytes)
+        memcpy(h->kept_grad.at, h->r->grad.at, h->kept_grad.bytes);
+out:
+    return status;
+}
+
+static loci_status again(void *self, loci_error *err)
+{
+    struct handed *h = self;
+
+    (void)err;
+    if (h->kept_saved.bytes)
+        memcpy(h->c->saved.at, h->kept_saved.at, h->kept_saved.bytes);
+    if (h->kept_grad.bytes)
+        memcpy(h->r->grad.at, h->kept_grad.at, h->kept_grad.bytes);
+    return LOCI_OK;
 }
 
 static loci_status check_buffers(const struct handed *h, const struct run *r, const struct call *c, const char *what,
@@ -167,9 +224,7 @@ loci_status loci__call_forward(struct run *r, uint32_t i, loci_error *err)
             LOCI_TRY(loci__call_value(c, r, p, err));
             hand_port(h, &t->ports[p], &c->val[p].v.t, NULL);
         }
-    loci__stage(r->how, "forward");
-    LOCI_TRY(is_rule(t) ? loci_rule_forward(t->node, &h->x, &h->rule, in, out, err)
-                        : loci_node_forward(t->node, &h->x, &h->io, err));
+    LOCI_TRY(loci__make(r->how, "forward", &(loci_trial_bare){forward, NULL, h}, err));
     if (r->how->seen)
         r->how->seen(r->how->arg, &h->x, &h->frame.slots);
     LOCI_TRY(check_buffers(h, r, c, "forward", err));
@@ -202,9 +257,8 @@ loci_status loci__call_backward(struct run *r, uint32_t i, loci_error *err)
             LOCI_TRY(loci__call_grad(&grad[p], c, r, p, err));
             hand_port(h, &t->ports[p], &c->val[p].v.t, &grad[p].v.t);
         }
-    loci__stage(r->how, "backward");
-    LOCI_TRY(is_rule(t) ? loci_rule_backward(t->node, &h->x, &h->rule, h->io.state_in, h->io.state_out, r->grad.at, err)
-                        : loci_node_backward(t->node, &h->x, &h->io, err));
+    LOCI_TRY(keep(h, err));
+    LOCI_TRY(loci__make(r->how, "backward", &(loci_trial_bare){backward, again, h}, err));
     if (r->how->seen)
         r->how->seen(r->how->arg, &h->x, &h->frame.slots);
     LOCI_TRY(check_buffers(h, r, c, "backward", err));

@@ -115,4 +115,12 @@ static inline void loci__stage(const loci_trial_how *how, const char *stage)
         how->stage(how->arg, stage);
 }
 
+/* The call of a stage, by whoever is to make it. */
+static inline loci_status loci__make(const loci_trial_how *how, const char *stage, const loci_trial_bare *bare,
+                                     loci_error *err)
+{
+    loci__stage(how, stage);
+    return how->around ? how->around(how->arg, stage, bare, err) : bare->call(bare->self, err);
+}
+
 #endif

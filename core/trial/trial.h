@@ -128,6 +128,14 @@ void loci_cut_free(loci_cutting *cut);
 
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
 
+/* One bare call of the component, its tensors, states and memory in place: it may be made any number of times, each after
+ * `again`, which puts back what the call before has changed and a repetition must find (NULL: nothing). */
+typedef struct loci_trial_bare {
+    loci_status (*call)(void *self, loci_error *err);
+    loci_status (*again)(void *self, loci_error *err);
+    void *self;
+} loci_trial_bare;
+
 typedef struct loci_trial_how {
     const loci_cutting *cut; /* NULL: the whole */
     int32_t op;              /* of a memory: LOCI_OP_STEP, READ or WRITE; others: ignored */
@@ -145,6 +153,9 @@ typedef struct loci_trial_how {
     void *arg;
     /* Which function of the component is running, for whoever must name it after a crash: "plan", "forward" ... */
     void (*stage)(void *arg, const char *stage);
+    /* Makes the call of a stage ("forward", "backward") in place of the run, once or often: whoever measures it. Not NULL:
+     * what the run leaves in the ports is that of the last call, and gradients are sums over all of them. */
+    loci_status (*around)(void *arg, const char *stage, const loci_trial_bare *bare, loci_error *err);
 } loci_trial_how;
 
 /* Runs forward, and backward when asked; fills outputs, `end` and gradients of all ports. */

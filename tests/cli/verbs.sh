@@ -7,7 +7,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-verbs="train eval compare apply check list info explain inspect config new doctor version"
+verbs="train eval compare apply check bench list info explain inspect config new doctor version"
 
 # The argp of glibc forgets a few bytes when it prints help or a usage error; LeakSanitizer would change the exit code.
 forgive_argp() {

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * core/bench: statistics, counting and the sampling loop, on calls that take no time worth measuring; the loops of
+ * every instruction set compute what they say; a trial's bare call can be made again. Nothing here depends on a clock.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#include "core/bench/impl.h"
+#include "core/device/cpu.h"
+#include "core/trial/trial.h"
+#include "tests/ck.h"
+
+static loci_error ck_err = LOCI_ERROR_INIT;
+
+/* ---- statistics and counts --------------------------------------------------------------------------------------- */
+
+static void quantile__is_linear_between_neighbours(void)
+{
+    double x[] = {5, 1, 4, 2, 3}, one[] = {7}, two[] = {10, 0};
+
+    CU_ASSERT_EQUAL(loci_bench_quantile(x, 5, 0.5), 3);
+    CU_ASSERT_EQUAL(x[0], 1); /* in order now */
+    CU_ASSERT_EQUAL(loci_bench_quantile(x, 5, 0), 1);
+    CU_ASSERT_EQUAL(loci_bench_quantile(x, 5, 1), 5);
+    CU_ASSERT_DOUBLE_EQUAL(loci_bench_quantile(x, 5, 0.1), 1.4, 1e-12);
+    CU_ASSERT_EQUAL(loci_bench_quantile(one, 1, 0.9), 7);
+    CU_ASSERT_EQUAL(loci_bench_quantile(two, 2, 0.5), 5);
+}
+
+/* Pair by pair, as the mask says it. */
+static double pairs_plainly(int64_t T, int64_t S, int64_t offset, bool causal, int64_t window)
+{
+    double n = 0;
+
+    for (int64_t t = 0; t < T; t++)
+        for (int64_t s = 0; s < S; s++) {
+            const int64_t back = offset + t - s;
+            n += !(causal && back < 0) && !(window > 0 && (back >= window || -back >= window));
+        }
+    return n;
+}
+
+static void pairs__are_those_the_mask_shows(void)
+{
+    const int64_t windows[] = {0, 1, 3, 8, 100};
+
+    for (int64_t T = 1; T < 9; T++)
+        for (int64_t S = T; S < 12; S += 3)
+            for (int causal = 0; causal < 2; causal++)
+                for (int w = 0; w < 5; w++) {
+                    const double got = loci_bench_pairs(T, S, S - T, causal, windows[w]);
+                    CK_TRUE(got == pairs_plainly(T, S, S - T, causal, windows[w]), "T %d S %d causal %d window %d: %g",
+                            (int)T, (int)S, causal, (int)windows[w], got);
+                }
+}
+
+static void flops__count_two_products_forward_and_five_backward(void)
+{
+    loci_bench_size z = {.B = 2, .H = 3, .Hk = 3, .T = 10, .D = 8, .dtype = loci_f32};
+
+    CU_ASSERT_EQUAL(loci_bench_attention_flops(&z), 2 * 3 * 55 * 4 * 8);
+    z.pass = LOCI_BENCH_BACKWARD;
+    CU_ASSERT_EQUAL(loci_bench_attention_flops(&z), 2 * 3 * 55 * 10 * 8);
+    z.full = true;
+    CU_ASSERT_EQUAL(loci_bench_attention_flops(&z), 2 * 3 * 100 * 10 * 8);
+    z.full = false;
+    z.pass = LOCI_BENCH_DECODE;
+    CU_ASSERT_EQUAL(loci_bench_attention_flops(&z), 2 * 3 * 10 * 4 * 8);
+}
+
+static void decode_bytes__read_each_key_head_once_and_the_window_only(void)
+{
+    loci_bench_size z = {.B = 2, .H = 4, .Hk = 2, .T = 10, .D = 8, .dtype = loci_f32, .pass = LOCI_BENCH_DECODE};
+
+    CU_ASSERT_EQUAL(loci_bench_decode_bytes(&z), 2 * (2 * 4 + 2 * 2 * 10) * 8 * 4);
+    z.window_tok = 3;
+    CU_ASSERT_EQUAL(loci_bench_decode_bytes(&z), 2 * (2 * 4 + 2 * 2 * 3) * 8 * 4);
+    z.dtype = loci_bf16;
+    CU_ASSERT_EQUAL(loci_bench_decode_bytes(&z), 2 * (2 * 4 + 2 * 2 * 3) * 8 * 2);
+}
+
+/* ---- sampling ---------------------------------------------------------------------------------------------------- */
+
+struct counter {
+    uint64_t calls, agains, fail_at;
+    bool ready, stale; /* stale: called without being put back */
+    volatile sig_atomic_t stop;
+    uint64_t stop_at;
+};
+
+static loci_status count_call(void *arg, loci_error *err)
+{
+    struct counter *c = arg;
+
+    c->stale |= !c->ready;
+    c->ready = false;
+    if (++c->calls == c->stop_at)
+        c->stop = 1;
+    return c->calls == c->fail_at ? loci_fail(err, LOCI_E_NUMERIC, "the call says no") : LOCI_OK;
+}
+
+static loci_status count_again(void *arg, loci_error *err)
+{
+    struct counter *c = arg;
+
+    (void)err;
+    c->agains++;
+    c->ready = true;
+    return LOCI_OK;
+}
+
+static void measure__counts_its_calls_and_orders_its_times(void)
+{
+    struct counter c = {0};
+    const loci_bench_call call = {count_call, NULL, &c};
+    const loci_bench_how how = {.seconds = 0.01};
+    loci_bench_times t;
+
+    CK_OK(loci_bench_measure(&t, &call, &how, &ck_err));
+    CU_ASSERT(t.samples >= 5);
+    CK_TRUE(t.calls > t.samples, "%u samples, %llu calls: too short for one each", t.samples,
+            (unsigned long long)t.calls);
+    CU_ASSERT(c.calls >= t.calls + 2); /* the warm-up */
+    CU_ASSERT(t.least >= 0 && t.least <= t.p10 && t.p10 <= t.median && t.median <= t.p90 && t.p90 <= t.most);
+    CU_ASSERT(t.cpu >= 0);
+}
+
+static void measure__puts_back_before_every_call(void)
+{
+    struct counter c = {0};
+    const loci_bench_call call = {count_call, count_again, &c};
+    const loci_bench_how how = {.seconds = 0.01};
+    loci_bench_times t;
+
+    CK_OK(loci_bench_measure(&t, &call, &how, &ck_err));
+    CU_ASSERT_FALSE(c.stale);
+    CU_ASSERT_EQUAL(c.calls, c.agains);
+    CU_ASSERT_EQUAL(t.calls, t.samples);
+}
+
+static void measure__passes_a_failure_on(void)
+{
+    for (uint64_t at = 1; at < 6; at++) {
+        struct counter c = {.fail_at = at};
+        const loci_bench_call call = {count_call, count_again, &c};
+        const loci_bench_how how = {.seconds = 0.01};
+        loci_bench_times t;
+
+        CU_ASSERT_EQUAL(loci_bench_measure(&t, &call, &how, &ck_err), LOCI_E_NUMERIC);
+        CU_ASSERT_EQUAL(c.calls, at);
+        CU_ASSERT_STRING_EQUAL(ck_err.msg, "the call says no");
+        loci_error_clear(&ck_err);
+    }
+}
+
+static void measure__stops_when_told(void)
+{
+    struct counter c = {.stop_at = 3};
+    const loci_bench_call call = {count_call, count_again, &c};
+    const loci_bench_how how = {.seconds = 1e6, .stop = &c.stop};
+    loci_bench_times t;
+
+    CU_ASSERT_EQUAL(loci_bench_measure(&t, &call, &how, &ck_err), LOCI_E_STOPPED);
+    CU_ASSERT_EQUAL(c.calls, 3);
+    loci_error_clear(&ck_err);
+}
+
+static void measure__survives_every_failing_allocation(void)
+{
+    for (long n = 1; n < 5; n++) {
+        struct counter c = {0};
+        const loci_bench_call call = {count_call, count_again, &c};
+        const loci_bench_how how = {.seconds = 1e-4, .cold = true};
+        const size_t held = loci_memory_held();
+        loci_bench_times t;
+        loci_status status;
+
+        loci_memory_fail_at(n);
+        status = loci_bench_measure(&t, &call, &how, &ck_err);
+        loci_memory_fail_at(0);
+        CU_ASSERT(status == LOCI_E_NOMEM || status == LOCI_OK);
+        CK_TRUE(n > 3 || status == LOCI_E_NOMEM, "allocation %ld is one of three", n);
+        CU_ASSERT_EQUAL(loci_memory_held(), held);
+        loci_error_clear(&ck_err);
+    }
+}
+
+/* ---- the loops --------------------------------------------------------------------------------------------------- */
+
+/* 12 chains begin at 1 .. 12 in every lane and go to 2, which a rounding leaves within one part in a million. */
+static void fma__loops_compute_what_they_say(void)
+{
+    static const loci_fma *const all[] = {
+#define LOCI_FMA(isa, need) &loci_fma_##isa,
+#include "core/bench/fma.inc"
+#undef LOCI_FMA
+    };
+    static float ones[1024] __attribute__((aligned(64)));
+    int level;
+
+    CK_OK(loci_cpu_level(&level, &ck_err));
+    for (int i = 0; i < 1024; i++)
+        ones[i] = (float)(i % 3);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        const loci_fma *f = all[i];
+        if (f->level > level)
+            continue;
+        CK_TRUE(f->f32(0) == 78.0 * f->bytes / 4, "%s: %g", f->name, f->f32(0));
+        CK_TRUE(f->f64(0) == 78.0 * f->bytes / 8, "%s: %g", f->name, f->f64(0));
+        CK_TRUE(f->f32(1) == (78.0 * 0.75 + 6) * f->bytes / 4, "%s: %g", f->name, f->f32(1));
+        CK_TRUE(f->f64(1) == (78.0 * 0.75 + 6) * f->bytes / 8, "%s: %g", f->name, f->f64(1));
+        CU_ASSERT_DOUBLE_EQUAL(f->f32(1000), 24.0 * f->bytes / 4, 1e-3);
+        CU_ASSERT_DOUBLE_EQUAL(f->f64(1000), 24.0 * f->bytes / 8, 1e-6);
+        CK_TRUE(f->read(ones, sizeof ones) == 1023, "%s reads %g", f->name, f->read(ones, sizeof ones));
+    }
+}
+
+/* ---- a trial's bare call -------------------------------------------------------------------------------------------
+ */
+
+struct repeat {
+    int n;
+    const char *stage;
+    int seen;
+};
+
+static loci_status repeat(void *arg, const char *stage, const loci_trial_bare *bare, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+    struct repeat *r = arg;
+    const int n = strcmp(stage, r->stage) ? 1 : r->n;
+
+    r->seen += !strcmp(stage, r->stage);
+    for (int i = 0; i < n && status == LOCI_OK; i++) {
+        status = bare->again ? bare->again(bare->self, err) : LOCI_OK;
+        if (status == LOCI_OK)
+            status = bare->call(bare->self, err);
+    }
+    return status;
+}
+
+static loci_status rig(loci_conf **conf, loci_context **cx, const char *set)
+{
+    loci_status status = LOCI_OK;
+
+    LOCI_TRY(loci_conf_new(conf, &ck_err));
+    LOCI_TRY(loci_conf_set(*conf, "plugins.ownership=off", "test", &ck_err));
+    LOCI_TRY(loci_conf_set(*conf, "run.threads=2", "test", &ck_err));
+    LOCI_TRY(loci_conf_set(*conf, set, "test", &ck_err));
+    LOCI_TRY(loci_context_new(cx, *conf, getenv("LOCI_TEST_PLUGINS"), false, &ck_err));
+out:
+    return status;
+}
+
+/* Outputs, end states and their gradients of n calls are those of one, and gradients of inputs n times them. */
+static void same_again(const char *kind, const char *set)
+{
+    const loci_trial_size size = {.docs = 2,
+                                  .seq = 9,
+                                  .keys = strcmp(kind, "attention") ? 0 : 9,
+                                  .dim = 16,
+                                  .heads = 2,
+                                  .k_heads = 2,
+                                  .v_heads = 2,
+                                  .dk = 8,
+                                  .dv = 8,
+                                  .dtype = loci_f64};
+    loci_conf *conf = NULL;
+    loci_context *cx = NULL;
+    loci_trial *once = NULL, *often = NULL;
+    struct repeat r = {4, "backward", 0};
+    const loci_trial_how plain = {.back = true}, again = {.back = true, .around = repeat, .arg = &r};
+
+    if (rig(&conf, &cx, set) != LOCI_OK ||
+        loci_trial_open(&once, cx, kind, LOCI_TRIAL_AS_IS, &size, &ck_err) != LOCI_OK ||
+        loci_trial_open(&often, cx, kind, LOCI_TRIAL_AS_IS, &size, &ck_err) != LOCI_OK) {
+        CK_TRUE(0, "%s %s: %s", kind, set, ck_err.msg);
+        goto out;
+    }
+    loci_trial_fill(once, 3);
+    loci_trial_fill(often, 3);
+    if (loci_trial_run(once, &plain, &ck_err) != LOCI_OK || loci_trial_run(often, &again, &ck_err) != LOCI_OK) {
+        CK_TRUE(0, "%s %s: %s", kind, set, ck_err.msg);
+        goto out;
+    }
+    CU_ASSERT_EQUAL(r.seen, 1);
+    for (uint32_t i = 0; i < loci_trial_n_ports(once); i++) {
+        const loci_port *a = loci_trial_port(once, i), *b = loci_trial_port(often, i);
+        const bool state = a->role == LOCI_PORT_STATE, output = a->role == LOCI_PORT_OUTPUT;
+        if (output)
+            CK_TRUE(!memcmp(a->value, b->value, a->elements * sizeof(double)), "%s %s: %s differs", kind, set, a->name);
+        for (uint64_t k = 0; a->real && !output && k < a->elements; k++)
+            if (fabs(b->grad[k] - (state ? 1 : 4) * a->grad[k]) > 1e-9 * (1 + fabs(a->grad[k]))) {
+                CK_TRUE(0, "%s %s: gradient of %s is %g, once %g", kind, set, a->name, b->grad[k], a->grad[k]);
+                break;
+            }
+    }
+out:
+    loci_trial_free(once);
+    loci_trial_free(often);
+    loci_context_free(cx);
+    loci_conf_free(conf);
+    loci_error_clear(&ck_err);
+}
+
+static void bare__backward_can_be_made_again(void)
+{
+    if (!getenv("LOCI_TEST_PLUGINS"))
+        CK_SKIP("LOCI_TEST_PLUGINS does not say where the plugins are");
+    same_again("attention", "attention.backend=ref");
+    same_again("attention", "attention.backend=cpu");
+    same_again("memory", "memory.backend=delta");
+    same_again("memory", "memory.backend=titans");
+    same_again("mixer", "mixer.backend=gla");
+    same_again("mixer", "mixer.backend=mha");
+}
+
+static void component__a_row_is_filled_in(void)
+{
+    const loci_bench_how how = {.seconds = 0.001};
+    const loci_bench_size z = {
+        .B = 2, .H = 2, .Hk = 1, .T = 12, .D = 8, .dtype = loci_f32, .pass = LOCI_BENCH_BACKWARD};
+    loci_conf *conf = NULL;
+    loci_context *cx = NULL;
+    loci_bench_row row;
+
+    if (!getenv("LOCI_TEST_PLUGINS"))
+        CK_SKIP("LOCI_TEST_PLUGINS does not say where the plugins are");
+    CK_OK(rig(&conf, &cx, "attention.backend=ref"));
+    CK_OK(loci_bench_component(&row, cx, "attention", false, &z, &how, &ck_err));
+    CU_ASSERT_STRING_EQUAL(row.backend, "ref");
+    CU_ASSERT_EQUAL(row.flops, loci_bench_attention_flops(&z));
+    CU_ASSERT_EQUAL(row.bytes, 0);
+    CU_ASSERT_EQUAL(row.tokens, 24);
+    CU_ASSERT(row.t.samples >= 5);
+    loci_context_free(cx);
+    loci_conf_free(conf);
+}
+
+static void empty__is_a_class_like_any_other(void)
+{
+    const loci_bench_how how = {.seconds = 0.001};
+    loci_conf *conf = NULL;
+    loci_context *cx = NULL;
+    loci_bench_row row;
+
+    CK_OK(rig(&conf, &cx, "model.dim=16"));
+    CK_OK(loci_bench_empty(&row, cx, &how, &ck_err));
+    CU_ASSERT_STRING_EQUAL(row.backend, "bench-empty");
+    CU_ASSERT(row.t.calls > row.t.samples);
+    loci_context_free(cx);
+    loci_conf_free(conf);
+}
+
+#define TESTS(X) \
+    X(quantile__is_linear_between_neighbours) \
+    X(pairs__are_those_the_mask_shows) \
+    X(flops__count_two_products_forward_and_five_backward) \
+    X(decode_bytes__read_each_key_head_once_and_the_window_only) \
+    X(measure__counts_its_calls_and_orders_its_times) \
+    X(measure__puts_back_before_every_call) \
+    X(measure__passes_a_failure_on) \
+    X(measure__stops_when_told) \
+    X(measure__survives_every_failing_allocation) \
+    X(fma__loops_compute_what_they_say) \
+    X(bare__backward_can_be_made_again) \
+    X(component__a_row_is_filled_in) \
+    X(empty__is_a_class_like_any_other)
+
+CK_MAIN("bench", TESTS)
