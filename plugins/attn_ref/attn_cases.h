@@ -29,6 +29,7 @@ typedef struct attn_prob {
     uint8_t *mask;
     uint8_t *sparse; /* [mask_H,T,S]: given as a block list of bq x bk */
     int32_t bq, bk;
+    int reversed; /* the columns of a row descend */
     int64_t *ids;
     int64_t block_tok; /* above 0: k and v become a pool of blocks in random order */
     uint64_t flags, seed, step;
@@ -139,6 +140,14 @@ static inline const loci_blocks *attn_blocks(const attn_prob *p)
                 used++;
             }
             ptr[h * (nq + 1) + r + 1] = used;
+            for (int32_t x = ptr[h * (nq + 1) + r], y = used - 1; p->reversed && x < y; x++, y--) {
+                int32_t *a = col + h * nq * nk, *b = kind + h * nq * nk, c = a[x], d = b[x];
+
+                a[x] = a[y];
+                a[y] = c;
+                b[x] = b[y];
+                b[y] = d;
+            }
         }
     }
     m->ptr = attn_raw('i', 0, ATTN_DIMS(Hb, nq + 1), ptr);
