@@ -21,6 +21,26 @@ enum bench_what {
     BENCH_CALL
 };
 
+extern const char *const bench_whats[], *const bench_passes[]; /* the words of both enums */
+
+/* bench_ask.c: the command line. NULL: not given. */
+extern struct bench_request {
+    enum bench_what what;
+    const char *backend, *dtype, *pass, *rows, *heads, *kv, *tokens, *width, *m, *n, *k, *window, *seconds;
+    bool full, layer, cold, csv;
+} bench_ask;
+extern const struct argp_option bench_options[];
+error_t bench_parse(int key, char *arg, struct argp_state *state);
+/* What is measured; an option that would change nothing is refused. */
+loci_status bench_read_words(const struct options *o, loci_error *err);
+bool bench_is_component(void);
+bool bench_is_model(void);
+bool bench_has_heads(void); /* heads and their width are given: the rest has them from its config */
+loci_status bench_number_or(int64_t *out, const char *text, const char *option, int64_t otherwise, loci_error *err);
+loci_status bench_budget(double *out, loci_error *err);
+loci_status bench_dtype(loci_dtype *out, const char *name, loci_error *err);
+loci_status bench_pass(enum loci_bench_pass *out, const char *name, loci_error *err);
+
 /* A comma list of the command line. */
 struct bench_list {
     uint32_t n;

@@ -1,33 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How long it takes to find every plugin and load it. What is loaded stays (registry.h (4)), so each sample is a
- * process of its own, which times itself and sends the two numbers home.
+ * process of its own, which times itself and leaves the two numbers in memory that both see.
  */
 #include "core/bench/impl.h"
-#include <errno.h>
+#include "core/plugin/isolate.h"
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <sys/mman.h>
 
 #define LEAST 5
 #define MOST 200
 
-struct sent {
-    double wall, cpu;
-    loci_status status;
-    uint32_t loaded;
-    char msg[512];
+struct sample {
+    const loci_conf *conf;
+    const char *plugin_path;
+    struct found {
+        double wall, cpu;
+        uint32_t loaded;
+    } * found; /* shared with the processes */
 };
 
 /* A file that cannot be used counts for what it took to find that out. */
-static void load_all(struct sent *to, const loci_conf *conf, const char *plugin_path)
+static loci_status load_all(void *arg, loci_reply *reply)
 {
+    const struct sample *s = arg;
+    struct found *to = s->found;
+    loci_status status;
     loci_error err = LOCI_ERROR_INIT;
     loci_registry *r = NULL;
     double wall = loci_seconds(), cpu = loci__cpu_seconds();
 
-    to->status = loci_context_registry(&r, conf, plugin_path, &err);
-    for (uint32_t i = 0; to->status == LOCI_OK && i < loci_registry_n(r); i++) {
+    to->loaded = 0;
+    status = loci_context_registry(&r, s->conf, s->plugin_path, &err);
+    for (uint32_t i = 0; status == LOCI_OK && i < loci_registry_n(r); i++) {
         const loci_entry *e = loci_registry_entry(r, i);
         loci_error why = LOCI_ERROR_INIT;
         const loci_class *cls;
@@ -36,37 +41,29 @@ static void load_all(struct sent *to, const loci_conf *conf, const char *plugin_
     }
     to->wall = loci_seconds() - wall;
     to->cpu = loci__cpu_seconds() - cpu;
-    snprintf(to->msg, sizeof to->msg, "%s", err.msg);
+    snprintf(reply->text, sizeof reply->text, "%s", err.msg);
     loci_registry_free(r);
+    return status;
 }
 
-static loci_status sample(struct sent *s, const loci_conf *conf, const char *plugin_path, loci_error *err)
+static loci_status take(struct sample *s, const loci_bench_how *how, loci_error *err)
 {
-    int ends[2], how = 0;
-    ssize_t got;
-    pid_t child;
+    const loci_limits limits = {.seconds = 60, .stop = how->stop};
+    loci_outcome o;
+    char words[512];
+    loci_status status = loci_isolate(&o, &limits, load_all, s, err);
 
-    if (pipe(ends) != 0)
-        return loci_fail(err, LOCI_E_IO, "no pipe for a process that starts: %s", strerror(errno));
-    child = fork();
-    if (child == 0) {
-        memset(s, 0, sizeof *s);
-        load_all(s, conf, plugin_path);
-        _exit(write(ends[1], s, sizeof *s) == (ssize_t)sizeof *s ? 0 : 1);
-    }
-    close(ends[1]);
-    do
-        got = child > 0 ? read(ends[0], s, sizeof *s) : 0;
-    while (got < 0 && errno == EINTR);
-    close(ends[0]);
-    if (child < 0)
-        return loci_fail(err, LOCI_E_IO, "no process can be started: %s", strerror(errno));
-    while (waitpid(child, &how, 0) < 0 && errno == EINTR)
-        ;
-    if (got != (ssize_t)sizeof *s)
+    if (status != LOCI_OK)
+        return status;
+    if (o.ending == LOCI_CANCELLED)
+        return loci_fail(err, LOCI_E_STOPPED, "stopped while measuring");
+    if (o.ending != LOCI_ENDED) {
+        loci_outcome_words(words, sizeof words, &o, limits.seconds);
         return loci_fail(err, LOCI_E_PLUGIN,
-                         "a process that loads every plugin died: `loci list --deep` says which file it is");
-    return s->status == LOCI_OK ? LOCI_OK : loci_fail(err, s->status, "%s", s->msg);
+                         "a process that loads every plugin died (%s): `loci list --deep` says which file it is",
+                         words);
+    }
+    return o.status == LOCI_OK ? LOCI_OK : loci_fail(err, o.status, "%.480s", o.reply.text);
 }
 
 loci_status loci_bench_startup(loci_bench_row *out, const loci_conf *conf, const char *plugin_path,
@@ -75,21 +72,24 @@ loci_status loci_bench_startup(loci_bench_row *out, const loci_conf *conf, const
     loci_status status = LOCI_OK;
     double wall[MOST], cpu[MOST];
     const double start = loci_seconds();
-    struct sent s;
+    struct sample s = {conf, plugin_path, NULL};
     uint32_t n = 0;
 
     memset(out, 0, sizeof *out);
-    LOCI_TRY(sample(&s, conf, plugin_path, err)); /* reads the files from the disk, for those that follow */
+    s.found = mmap(NULL, sizeof *s.found, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s.found == MAP_FAILED)
+        return loci_fail(err, LOCI_E_NOMEM, "out of memory for a shared page");
+    LOCI_TRY(take(&s, how, err)); /* reads the files from the disk, for those that follow */
     for (; n < MOST && (n < LEAST || loci_seconds() - start < how->seconds); n++) {
         if (how->stop && *how->stop) {
             status = loci_fail(err, LOCI_E_STOPPED, "stopped while measuring");
             goto out;
         }
-        LOCI_TRY(sample(&s, conf, plugin_path, err));
-        wall[n] = s.wall;
-        cpu[n] = s.cpu;
+        LOCI_TRY(take(&s, how, err));
+        wall[n] = s.found->wall;
+        cpu[n] = s.found->cpu;
     }
-    snprintf(out->backend, sizeof out->backend, "%u classes", s.loaded);
+    snprintf(out->backend, sizeof out->backend, "%u classes", s.found->loaded);
     out->t = (loci_bench_times){.samples = n,
                                 .calls = n,
                                 .median = loci_bench_quantile(wall, n, 0.5),
@@ -99,5 +99,6 @@ loci_status loci_bench_startup(loci_bench_row *out, const loci_conf *conf, const
                                 .most = wall[n - 1],
                                 .cpu = loci_bench_quantile(cpu, n, 0.5)};
 out:
+    munmap(s.found, sizeof *s.found);
     return status;
 }

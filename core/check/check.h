@@ -4,7 +4,7 @@
  *
  *     core/check/tests.inc   the list: one line a test
  *     run.c                  which tests for which component, in which order, and what came of it
- *     isolate.c              one process a test
+ *     ../plugin/isolate.c    one process a test
  *     file.c, class.c ...    the tests
  *
  * To add a test: one line in tests.inc (its columns are explained there) and the function it names, anywhere:
@@ -27,7 +27,7 @@
 #ifndef LOCI_CORE_CHECK_H
 #define LOCI_CORE_CHECK_H
 
-#include "core/check/isolate.h"
+#include "core/plugin/isolate.h"
 #include "core/model/node.h"
 
 /* What a test is about: the file, or each component of these kinds in it. */

@@ -1,6 +1,6 @@
 # core/check
 libloci_la_SOURCES += \
-    %D%/check.h %D%/tests.inc %D%/list.c %D%/run.c %D%/open.c %D%/open.h %D%/isolate.c %D%/isolate.h \
+    %D%/check.h %D%/tests.inc %D%/list.c %D%/run.c %D%/open.c %D%/open.h \
     %D%/file.c %D%/class.c %D%/device.c %D%/fit.c %D%/hard.c %D%/life.c %D%/life.h %D%/ledger.c %D%/ledger.h %D%/watch.c %D%/watch.h \
     %D%/words.c %D%/words.h %D%/keys.c %D%/misuse.c %D%/plan.c %D%/probe.c %D%/probe.h
 libloci_la_SOURCES += \

@@ -5,7 +5,7 @@
 #ifndef LOCI_CORE_CHECK_PROBE_H
 #define LOCI_CORE_CHECK_PROBE_H
 
-#include "core/check/isolate.h"
+#include "core/plugin/isolate.h"
 
 #define LOCI_PROBE_CLASSES 64
 

@@ -2,7 +2,8 @@
 libloci_la_SOURCES += \
     %D%/registry.c %D%/registry.h %D%/table.c %D%/table.h %D%/select.c %D%/paths.c \
     %D%/load.c %D%/load.h %D%/manners.c %D%/manners.h %D%/verify.c %D%/keys.c \
-    %D%/look.c %D%/look.h %D%/policy.c %D%/policy.h %D%/elf.c %D%/elf.h %D%/dynamic.c %D%/note.c %D%/note.h
+    %D%/look.c %D%/look.h %D%/policy.c %D%/policy.h %D%/elf.c %D%/elf.h %D%/dynamic.c %D%/note.c %D%/note.h \
+    %D%/isolate.c %D%/isolate.h
 
 include tests/bad/local.mk
 

@@ -263,6 +263,8 @@ static void LOCI_NAME(read)(const loci_query *t, const loci_seen *m, loci_real *
 static void LOCI_NAME(read_back)(const loci_query *t, const loci_seen *m, const loci_real *dy, loci_real *dq,
                                  const loci_state *g);
 
-#endif
 #include <loci/rule_run.h>
+#else
+#include <loci/rule_class.h>
+#endif
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Elementwise operations and rows of matrices against plain float64 loops: every length around a vector's width,
- * misaligned, in place, broadcast, in gaps.
+ * misaligned, in place, broadcast, in gaps. It is long as the table of operations is: a plain loop for each of them.
  */
 #include "tests/unit/ops_tools.h"
 

@@ -2,6 +2,8 @@
  *
  * Trials: one component of every kind alone. Every cut of the same documents gives the same outputs, gradients and end
  * states; gradients are those of float64 differences; harsh memory changes nothing, and catches who leaves his own.
+ *
+ * It is long because every fact runs over the one table of subjects below, and shares its rig and its comparison.
  */
 #include "core/trial/impl.h"
 #include "tests/ck.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * core/check/isolate: see isolate.h.
+ * core/plugin/isolate: see isolate.h.
  *
  *     parent                                child
  *     page = mmap(shared)                   group of its own, limits, signals as a fresh process has them
@@ -14,9 +14,10 @@
  *      cut at its size before it is read.
  *  (3) Only the calling thread goes on in the child. The command has one more, which waits for signals: it has begun to
  *      before the first fork (main.c), and holds no lock, neither malloc's nor a sanitizer's.
- *  (4) _exit, not exit: handlers that a plugin registered with atexit are none of this test.
+ *  (4) The library never ends a process that it was given; this one it made. _exit, not exit: handlers that a plugin
+ *      registered with atexit are none of this call.
  */
-#include "core/check/isolate.h"
+#include "core/plugin/isolate.h"
 #include "core/plugin/look.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * core/check/isolate: run a function in a process of its own, so that whatever foreign code does there ends there.
+ * core/plugin/isolate: run a function in a process of its own, so that whatever foreign code does there ends there.
  *
  *  (1) The caller holds no pool of threads and no plugin: what needs them opens them in the child.
  *  (2) A limit on time and one on memory hold. When the time is over the child and all that it started are killed.
@@ -8,8 +8,8 @@
  *      or never came back.
  *  (4) Standard output and error of the child are kept, not shown: what a plugin prints is a finding.
  */
-#ifndef LOCI_CORE_CHECK_ISOLATE_H
-#define LOCI_CORE_CHECK_ISOLATE_H
+#ifndef LOCI_CORE_PLUGIN_ISOLATE_H
+#define LOCI_CORE_PLUGIN_ISOLATE_H
 
 #include "core/base/base.h"
 #include <signal.h>
