@@ -50,22 +50,6 @@ static int64_t gcd(int64_t a, int64_t b)
     return a;
 }
 
-/* The width that computes the fewest lanes; among equals the widest, which reads k and v least often. */
-static int64_t best_width(int64_t T, int64_t lanes)
-{
-    int64_t best = lanes, least = INT64_MAX;
-
-    for (int64_t n = 1; n <= 3; n++) {
-        int64_t w = n * lanes, all = (T + w - 1) / w * w;
-
-        if (all <= least) {
-            least = all;
-            best = w;
-        }
-    }
-    return best;
-}
-
 /* Products and sums that stop at the largest number instead of wrapping: no scratch is that large. */
 static uint64_t times(uint64_t a, uint64_t b)
 {
@@ -84,9 +68,11 @@ uint64_t cpu_call_cut(cpu_call *c, int backward)
     uint64_t real = c->ops->real, part = 0, all;
     uint64_t keys = (uint64_t)(c->S + TILE_GROUP - 1) / TILE_GROUP * TILE_GROUP;
     uint64_t dp = (uint64_t)c->ops->pad(c->d), ep = (uint64_t)c->ops->pad(c->e);
+    int64_t lanes = c->ops->lanes;
 
     c->groups = gcd(c->Hk, c->Hv);
-    c->wide = best_width(c->T, c->ops->lanes);
+    c->wide = c->T < TILE_QUERIES ? (c->T + lanes - 1) / lanes * lanes : TILE_QUERIES;
+    c->wide = c->wide ? c->wide : lanes;
     c->tiles = (c->T + c->wide - 1) / c->wide;
     c->room_bytes = c->ops->room_bytes(c);
     c->acc_bytes = 0;

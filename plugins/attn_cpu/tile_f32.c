@@ -3,7 +3,7 @@
  * tile.tmpl as float32, for any CPU. */
 #define REAL float
 #define INT int32_t
-#define VECTOR_BYTES 16
+#define LANES 4
 #define ROWS 4
 #define LEVEL CPU_REF
 #define TILE_NAME f32
