@@ -71,6 +71,8 @@ uint64_t cpu_call_cut(cpu_call *c, int backward)
     int64_t lanes = c->ops->lanes;
 
     c->groups = gcd(c->Hk, c->Hv);
+    c->k_share = c->Hk ? c->H / c->Hk : 1;
+    c->v_share = c->Hv ? c->H / c->Hv : 1;
     c->wide = c->T < TILE_QUERIES ? (c->T + lanes - 1) / lanes * lanes : TILE_QUERIES;
     c->wide = c->wide ? c->wide : lanes;
     c->tiles = (c->T + c->wide - 1) / c->wide;

@@ -37,6 +37,7 @@ typedef struct cpu_call {
     const loci_attn_desc *desc;
     const struct tile_ops *ops;
     int64_t B, T, S, H, Hk, Hv, d, e;
+    int64_t k_share, v_share; /* query heads of a key head, of a value head                    */
     int64_t groups; /* sets of heads that share no key and no value head: gcd(Hk, Hv)  */
     int64_t wide;   /* queries in a tile                                               */
     int64_t tiles;  /* of a head                                                       */
