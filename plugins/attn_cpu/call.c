@@ -50,6 +50,16 @@ static int64_t gcd(int64_t a, int64_t b)
     return a;
 }
 
+/* Queries in a tile: many share a copy of keys, but there should be tiles enough for any number of threads. Which,
+ * follows from the sizes of the call alone. */
+static int64_t width(const cpu_call *c)
+{
+    const int64_t lanes = c->ops->lanes, heads = c->B * c->H;
+    const int64_t most = heads * ((c->T + TILE_QUERIES - 1) / TILE_QUERIES) < 32 ? TILE_QUERIES / 2 : TILE_QUERIES;
+
+    return c->T == 0 ? lanes : c->T < most ? (c->T + lanes - 1) / lanes * lanes : most;
+}
+
 /* Products and sums that stop at the largest number instead of wrapping: no scratch is that large. */
 static uint64_t times(uint64_t a, uint64_t b)
 {
@@ -68,13 +78,11 @@ uint64_t cpu_call_cut(cpu_call *c, int backward)
     uint64_t real = c->ops->real, part = 0, all;
     uint64_t keys = (uint64_t)(c->S + TILE_GROUP - 1) / TILE_GROUP * TILE_GROUP;
     uint64_t dp = (uint64_t)c->ops->pad(c->d), ep = (uint64_t)c->ops->pad(c->e);
-    int64_t lanes = c->ops->lanes;
 
     c->groups = gcd(c->Hk, c->Hv);
     c->k_share = c->Hk ? c->H / c->Hk : 1;
     c->v_share = c->Hv ? c->H / c->Hv : 1;
-    c->wide = c->T < TILE_QUERIES ? (c->T + lanes - 1) / lanes * lanes : TILE_QUERIES;
-    c->wide = c->wide ? c->wide : lanes;
+    c->wide = width(c);
     c->tiles = (c->T + c->wide - 1) / c->wide;
     c->room_bytes = c->ops->room_bytes(c);
     c->acc_bytes = 0;
@@ -141,6 +149,7 @@ loci_status cpu_call_read(cpu_call *c, const tile_ops *ops, const loci_exec *exe
     if ((s = cpu_apart(err, "o", io->o, 0)) || (s = cpu_apart(err, "lse", io->lse, 0)) ||
         (s = cpu_desc_read(c, acc, err)) || (backward && (s = read_back(c, type, acc, err))))
         return s;
+    c->fetch |= backward && (c->half || c->paged);
     bytes = cpu_call_cut(c, backward);
     if (!io->dslopes)
         c->part = NULL;

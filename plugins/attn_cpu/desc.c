@@ -162,7 +162,7 @@ loci_status cpu_desc_read(cpu_call *c, loci_dtype acc, loci_error *err)
         return s;
     c->look = a->q_seg || a->mask || a->blocks;
     c->adjust = a->softcap > 0 || a->bias || a->table;
-    c->fetch = c->half || a->block_table || c->T > 3 * c->ops->lanes; /* more than a strip of queries uses a copy */
+    c->fetch = c->T > 3 * c->ops->lanes || (c->T > 1 && (c->half || a->block_table)); /* a strip alone reads in place */
     c->dropout = c->exec->flags & LOCI_X_TRAIN ? a->dropout : 0;
     return LOCI_OK;
 }

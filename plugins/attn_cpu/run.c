@@ -3,7 +3,7 @@
  * Cuts a call into tasks. No two tasks of a pass write the same memory, and each element is summed in one order, so the
  * bits depend neither on the number of threads nor on which of the two ways a backward takes.
  *
- *   forward           a task is a tile of queries of a head; the longest, last in a causal sequence, come first
+ *   forward           a task is a tile of queries of a head; the longest, last in a causal sequence, come first of all
  *   backward, fused   a task is (b, group of heads): dq, dk, dv in one sweep over all tile pairs, 5 products
  *   backward, split   where there are fewer groups than workers: dk, dv per (b, group, 128 keys), then dq per tile of
  *                     queries; 7 products
@@ -25,7 +25,7 @@ static void forward_tiles(void *arg, int64_t begin, int64_t end, uint32_t worker
     const cpu_call *c = arg;
 
     for (int64_t n = begin; n < end; n++) {
-        int64_t head = n / c->tiles, tile = c->tiles - 1 - n % c->tiles;
+        int64_t head = n % (c->B * c->H), tile = c->tiles - 1 - n / (c->B * c->H);
 
         c->ops->forward(c, c->rooms + worker * c->room_bytes, head / c->H, head % c->H, tile);
     }
@@ -124,7 +124,7 @@ static void split_queries(void *arg, int64_t begin, int64_t end, uint32_t worker
     const tile_back w = of_queries(c, 0, c->S);
 
     for (int64_t n = begin; n < end; n++) {
-        int64_t head = n / c->tiles, tile = c->tiles - 1 - n % c->tiles;
+        int64_t head = n % (c->B * c->H), tile = c->tiles - 1 - n / (c->B * c->H);
 
         c->ops->backward(c, c->rooms + worker * c->room_bytes, head / c->H, head % c->H, tile, &w);
     }

@@ -108,6 +108,74 @@ static void cpu__each_feature_and_their_combinations_equal_ref(void)
     judge(&all, "combinations");
 }
 
+/* Tiles of both widths, several strips and blocks, and the tails of each. */
+static void cpu__many_strips_share_their_keys(void)
+{
+    static const int64_t size[][5] = {
+        {1, 500, 610, 2, 1}, {2, 401, 401, 16, 2}, {1, 193, 129, 1, 1}, {1, 385, 385, 32, 32}};
+    pool all = {{{0}}, {0}, {0}};
+
+    for (int n = 0; n < 4; n++)
+        for (int f = 0; f < 3; f++) {
+            attn_prob *p = attn_new(size[n][0], size[n][1], size[n][2], size[n][3], size[n][4], size[n][4], 4, 3);
+
+            p->a.causal = f > 0;
+            p->a.window_left = f == 2 ? 70 : -1;
+            if (f == 0)
+                p->slopes = attn_real(p->H, 0.1);
+            check_double(p, n % 2, "strips");
+            if (n != 3 || f == 1)
+                add_float(&all, p, n % 2);
+            attn_done();
+        }
+    judge(&all, "strips");
+}
+
+/* The kernel of decoding, with each feature. */
+static void cpu__a_single_query_equals_ref(void)
+{
+    static const int64_t widths[][2] = {{33, 70}, {64, 64}, {3, 130}, {80, 5}};
+    pool all = {{{0}}, {0}, {0}};
+
+    for (int n = 0; n < 2 * FEATURES; n++) {
+        const int64_t *w = widths[n % 4];
+        attn_prob *p = attn_new(2, 1, n % 3 ? 270 : 12, 4, 2, 1, w[0], w[1]);
+
+        p->a.offset = p->S - 1 - n % 2;
+        p->a.causal = 1;
+        feature(p, n % FEATURES);
+        check_double(p, n % 2, "single query");
+        add_float(&all, p, n % 2);
+        attn_done();
+    }
+    judge(&all, "single query");
+}
+
+/* A key that is not seen may hold anything; one that is seen and undefined shows. */
+static void cpu__a_single_query_is_kept_from_what_it_does_not_see(void)
+{
+    for (int level = 0; level < 3; level++) {
+        attn_prob *p = attn_new(1, 1, 60, 2, 1, 1, 4, 5);
+        const attn_how how = {.dtype = 'f', .forward_only = 1};
+        attn_out *was, *is, *seen;
+
+        setenv("LOCI_CPU", levels[level], 1);
+        p->a.causal = 1;
+        p->a.offset = 50;
+        was = attn_run(attn_host(), &loci_attn_cpu_class, p, how);
+        for (int64_t x = 0; x < 9 * 5; x++)
+            p->v[51 * 5 + x] = x % 2 ? NAN : INFINITY;
+        is = attn_run(attn_host(), &loci_attn_cpu_class, p, how);
+        CU_ASSERT(was && is && memcmp(was->o, is->o, 10 * sizeof(double)) == 0);
+        p->v[50 * 5 + 2] = NAN;
+        seen = attn_run(attn_host(), &loci_attn_cpu_class, p, how);
+        for (int64_t x = 0; seen && x < 10; x++)
+            CU_ASSERT(isnan(seen->o[x]) == (x % 5 == 2));
+        attn_done();
+    }
+    unsetenv("LOCI_CPU");
+}
+
 static void cpu__far_positions_equal_ref(void)
 {
     attn_prob *p = attn_new(1, 20, 40, 2, 2, 2, 4, 4);
@@ -389,6 +457,9 @@ static void cpu__an_undefined_value_reaches_only_who_sees_it(void)
     X(cpu__float_errs_at_most_twice_as_much_as_ref) \
     X(cpu__every_length_and_width_has_its_tail) \
     X(cpu__each_feature_and_their_combinations_equal_ref) \
+    X(cpu__many_strips_share_their_keys) \
+    X(cpu__a_single_query_equals_ref) \
+    X(cpu__a_single_query_is_kept_from_what_it_does_not_see) \
     X(cpu__far_positions_equal_ref) \
     X(cpu__empty_sizes_are_served) \
     X(cpu__threads_do_not_change_a_bit) \

@@ -23,10 +23,10 @@
 
 extern const loci_class loci_attn_cpu_class;
 
-#define TILE_KEYS 128 /* keys a kernel works on at once; the split backward gives a task so many */
-#define TILE_GROUP 8  /* keys that are skipped, taken whole or masked together  */
-#define TILE_QUERIES 192 /* of a tile, at most: they share each copy of a block of keys */
-#define KNOWN 512     /* distances whose bucket a worker remembers              */
+#define TILE_KEYS 128    /* keys a kernel works on at once; the split backward gives a task so many */
+#define TILE_GROUP 8     /* keys that are skipped, taken whole or masked together  */
+#define TILE_QUERIES 384 /* of a tile, at most: they share each copy of a block of keys */
+#define KNOWN 512        /* distances whose bucket a worker remembers              */
 
 struct tile_ops;
 
@@ -38,15 +38,15 @@ typedef struct cpu_call {
     const struct tile_ops *ops;
     int64_t B, T, S, H, Hk, Hv, d, e;
     int64_t k_share, v_share; /* query heads of a key head, of a value head                    */
-    int64_t groups; /* sets of heads that share no key and no value head: gcd(Hk, Hv)  */
-    int64_t wide;   /* queries in a tile                                               */
-    int64_t tiles;  /* of a head                                                       */
-    int half;       /* q, k, v, o and their gradients are stored as bf16               */
-    int paged;      /* k and v are pools of blocks                                     */
-    int fetch;      /* rows of k and v are copied into a block before they are used    */
-    int look;       /* segments, mask or blocks                                        */
-    int adjust;     /* softcap, bias or table                                          */
-    double dropout; /* 0 outside training                                              */
+    int64_t groups;           /* sets of heads that share no key and no value head: gcd(Hk, Hv)  */
+    int64_t wide;             /* queries in a tile                                               */
+    int64_t tiles;            /* of a head                                                       */
+    int half;                 /* q, k, v, o and their gradients are stored as bf16               */
+    int paged;                /* k and v are pools of blocks                                     */
+    int fetch;                /* rows of k and v are copied into a block before they are used    */
+    int look;                 /* segments, mask or blocks                                        */
+    int adjust;               /* softcap, bias or table                                          */
+    double dropout;           /* 0 outside training                                              */
     uint32_t workers;
     char *rooms, *accs;
     uint64_t room_bytes, acc_bytes; /* of one worker */
