@@ -34,7 +34,7 @@ plugin_LTLIBRARIES += %D%/attn_cpu.la
 %C%_attn_cpu_la_CFLAGS = $(PLUGIN_CFLAGS)
 %C%_attn_cpu_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 %C%_attn_cpu_la_LIBADD = %D%/libattn_cpu.la -lm
-EXTRA_DIST += %D%/README.md %D%/tile.tmpl %D%/tile_keys.tmpl %D%/tile_pair.tmpl %D%/tile_room.tmpl %D%/tile_turn.tmpl %D%/tile_one.tmpl %D%/tile_vec.tmpl
+EXTRA_DIST += %D%/README.md %D%/tile.tmpl %D%/tile_keys.tmpl %D%/tile_pair.tmpl %D%/tile_room.tmpl %D%/tile_turn.tmpl %D%/tile_one.tmpl %D%/tile_back.tmpl %D%/tile_vec.tmpl
 
 check_PROGRAMS += %D%/test_attn_cpu %D%/test_attn_desc
 %C%_test_attn_cpu_SOURCES = %D%/test_attn_cpu.c %D%/judge.h
