@@ -19,6 +19,10 @@ static const loci_key run_keys[] = {
     INT("threads", "0", 0, 1024, "CPU threads; 0 is one per core. Results do not depend on it."),
     PATH("dir", "Folder of the run: checkpoints, log, report. Empty is runs/NAME."),
     ENUM("dtype", "f32", "f32|f64", "Type of weights and activations."),
+    ENUM("compute", "f32", "f32|bf16",
+         "bf16: operands of matrix products are rounded to bfloat16 on the way in, sums, weights and everything else "
+         "stay "
+         "f32. Faster where the processor has AMX."),
     INT("max_memory", "0", 0, INFINITY, "Bytes a run may hold; 0 is what the machine has."),
     STR("name", "", "What the run is called; empty is the stem of the config file."),
 };
@@ -83,6 +87,10 @@ static const loci_key data_keys[] = {
 static const loci_key train_keys[] = {
     INT("steps", "1000", 0, BILLION, "Optimiser steps of the whole run."),
     INT("batch", "8", 1, 1 << 20, "Sequences of a micro-batch."),
+    ENUM(
+        "recompute", "none", "none|layer",
+        "layer: keep the input of each layer only and compute the rest again in the backward (gradient checkpointing); "
+        "a third more work, the same bits, less memory."),
     INT("accumulate", "1", 1, 1 << 20, "Micro-batches of a step."),
     REAL("lr", "1e-3", 0, 1000, "Learning rate at its peak."),
     REAL("lr_min", "0.1", 0, 1, "Where the schedule ends, as a fraction of lr."),

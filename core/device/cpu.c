@@ -6,6 +6,7 @@
 #include "config.h"
 #endif
 #include "core/device/cpu.h"
+#include "core/device/gemm.h"
 #include "core/device/kern.h"
 #include "core/device/pool.h"
 #include "core/device/scan.h"
@@ -153,11 +154,24 @@ static loci_status open_device(loci_module **out, int threads, loci_error *err)
     return LOCI_OK;
 }
 
+loci_status loci_cpu_round_products(loci_module *dev, loci_error *err)
+{
+    if (dev->kern.bf16)
+        return LOCI_OK;
+    if (dev->kern.level < LOCI_CPU_AVX512 || !loci_library_has_bf16())
+        return loci_fail(err, LOCI_E_UNSUPPORTED,
+                         "products in bf16 need oneDNN and a processor with AVX512-BF16 or AMX that LOCI_CPU does not "
+                         "cap: set run.compute = f32");
+    dev->kern.bf16 = loci_rooms_new(loci_pool_workers(dev->pool), LOCI_BF16_ROOM);
+    return dev->kern.bf16 ? LOCI_OK : loci_fail(err, LOCI_E_NOMEM, "no memory for products in bf16");
+}
+
 void loci_cpu_close(loci_module *dev)
 {
     if (!dev)
         return;
     loci_pool_free(dev->pool);
+    loci_rooms_free(dev->kern.bf16);
     loci_free(dev);
 }
 

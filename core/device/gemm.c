@@ -6,26 +6,18 @@
  *      over the whole of K. So the bits do not depend on the number of threads, whatever library computes a block.
  *  (2) Batch axes along which B does not move become more rows of one product, where the strides of A and C allow it:
  *      [B,T,D] times a weight is one product of B T rows. A triangular product is left whole: one block per item.
- *  (3) float32 goes to oneDNN, else to a CBLAS; small blocks, rows the libraries cannot address, float64, and
+ *  (3) float32 goes to oneDNN, else to a CBLAS, with operands rounded to bfloat16 where the device was told so
+ *      (gemm_bf16.c); small blocks, rows the libraries cannot address, float64, and
  *      everything at level ref go to the plain kernel (kern_gemm.tmpl).
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
+#include "core/device/gemm.h"
 #include "core/device/ops.h"
-
-#if LOCI_HAVE_ONEDNN
-#include <dnnl.h>
-#include <pthread.h>
-#include <signal.h>
-void omp_set_num_threads(int n); /* of libgomp, which oneDNN runs on; <omp.h> is not there with every compiler */
-#elif LOCI_HAVE_CBLAS
-#include <cblas.h>
-#endif
 
 #define SMALL (20 * 20 * 20)     /* multiplications: below, a library's overhead shows */
 #define LEAST (INT64_C(1) << 17) /* of a block: below, a task's overhead shows */
 #define MOST (INT64_C(1) << 28)  /* of a block: some milliseconds */
+#define SQUARE \
+    (INT64_C(1) << 17) /* elements of a block of C below which MOST does not cut it: it would be packed too often */
 #define WANTED 8                 /* blocks, where they stay above LEAST */
 #define EDGE 64
 
@@ -39,56 +31,10 @@ typedef struct gemm_job {
     char *c;
     double alpha, beta;
     bool library, ta, tb, lower;
+    loci_rooms *bf16; /* not NULL: operands are rounded */
 } gemm_job;
 
 /* ---- one block -------------------------------------------------------------------------------------------------- */
-
-#if LOCI_HAVE_ONEDNN
-
-static bool library_block(const gemm_job *j, int64_t M, int64_t N, const char *a, int64_t lda, const char *b,
-                          int64_t ldb, char *c, int64_t ldc)
-{
-    static _Thread_local bool told;
-    sigset_t all, was;
-    bool ok;
-
-    if (!told) {
-        omp_set_num_threads(1);
-        told = true;
-    }
-    /* oneDNN 2.6's AVX-512 kernels use rsp as an ordinary pointer into their workspace: a signal handler that ran then
-     * would write its frame over the heap. So no signal is taken while one runs. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &was);
-    ok = dnnl_sgemm(j->ta ? 'T' : 'N', j->tb ? 'T' : 'N', M, N, j->K, (float)j->alpha, (const float *)a, lda,
-                    (const float *)b, ldb, (float)j->beta, (float *)c, ldc) == dnnl_success;
-    pthread_sigmask(SIG_SETMASK, &was, NULL);
-    return ok;
-}
-
-#elif LOCI_HAVE_CBLAS
-
-static bool library_block(const gemm_job *j, int64_t M, int64_t N, const char *a, int64_t lda, const char *b,
-                          int64_t ldb, char *c, int64_t ldc)
-{
-    if (M > INT32_MAX || N > INT32_MAX || j->K > INT32_MAX || lda > INT32_MAX || ldb > INT32_MAX || ldc > INT32_MAX)
-        return false;
-    cblas_sgemm(CblasRowMajor, j->ta ? CblasTrans : CblasNoTrans, j->tb ? CblasTrans : CblasNoTrans, (int)M, (int)N,
-                (int)j->K, (float)j->alpha, (const float *)a, (int)lda, (const float *)b, (int)ldb, (float)j->beta,
-                (float *)c, (int)ldc);
-    return true;
-}
-
-#else
-
-static bool library_block(const gemm_job *j, int64_t M, int64_t N, const char *a, int64_t lda, const char *b,
-                          int64_t ldb, char *c, int64_t ldc)
-{
-    (void)j, (void)M, (void)N, (void)a, (void)lda, (void)b, (void)ldb, (void)c, (void)ldc;
-    return false;
-}
-
-#endif
 
 #define TRIANGLE 8 /* rows of a triangular factor whose part beside the diagonal is one product */
 
@@ -128,8 +74,23 @@ static void gemm_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
         bool done = j->library && !j->lower && (double)M * (double)N * (double)j->K >= SMALL;
 
         if (done) {
-            int64_t lda = j->ta ? j->a_col : j->a_row, ldb = j->tb ? j->b_col : j->b_row;
-            done = library_block(j, M, N, a, lda, b, ldb, c, j->c_row);
+            const loci_block block = {.ta = j->ta,
+                                      .tb = j->tb,
+                                      .M = M,
+                                      .N = N,
+                                      .K = j->K,
+                                      .lda = j->ta ? j->a_col : j->a_row,
+                                      .ldb = j->tb ? j->b_col : j->b_row,
+                                      .ldc = j->c_row,
+                                      .alpha = (float)j->alpha,
+                                      .beta = (float)j->beta,
+                                      .a = a,
+                                      .b = b,
+                                      .c = (float *)(void *)c};
+            void *room = j->bf16 ? loci_room_take(j->bf16) : NULL;
+            done = room ? loci_gemm_bf16(j->k, &block, room) : loci_library_f32(&block);
+            if (room)
+                loci_room_give(j->bf16, room);
         }
         if (j->lower)
             lower_item(j, a, b, c);
@@ -202,12 +163,16 @@ static void cut(gemm_job *j)
 
     j->mb = j->M;
     j->nb = j->N;
+    if (j->bf16) {
+        j->mb = j->mb < LOCI_BF16_EDGE ? j->mb : LOCI_BF16_EDGE;
+        j->nb = j->nb < LOCI_BF16_EDGE ? j->nb : LOCI_BF16_EDGE;
+    }
     while (!j->lower) {
         int64_t blocks = (j->M + j->mb - 1) / j->mb * ((j->N + j->nb - 1) / j->nb) * batch;
         double work = (double)j->mb * (double)j->nb * (double)j->K;
         bool rows = j->mb >= j->nb;
         int64_t *edge = rows ? &j->mb : &j->nb, half = (*edge / 2 + EDGE - 1) / EDGE * EDGE;
-        if (work < 2.0 * LEAST || (blocks >= WANTED && work <= MOST) || half >= *edge)
+        if (work < 2.0 * LEAST || (blocks >= WANTED && (work <= MOST || j->mb * j->nb <= SQUARE)) || half >= *edge)
             break;
         *edge = half;
     }
@@ -268,6 +233,7 @@ loci_status loci_op_gemm(const loci_exec *x, const loci_gemm *g, loci_error *err
     j.lower = g->flags & LOCI_GEMM_LOWER;
     if (!j.lower)
         merge_rows(&j);
+    j.bf16 = j.k->size == sizeof(float) && !j.lower ? loci_ops_bf16(x) : NULL;
     cut(&j);
     j.library = j.k->size == sizeof(float) && j.K > 0 && loci_ops_level(x) > LOCI_CPU_REF && library_can(&j);
     work = (double)j.mb * (double)j.nb * (double)j.K;

@@ -29,6 +29,8 @@ typedef struct loci_kern {
     void (*map1)(int32_t f, void *y, const void *a, int64_t a_step, int64_t n, double alpha, double beta);
     void (*map2)(int32_t f, void *y, const void *a, int64_t a_step, const void *b, int64_t b_step, int64_t n,
                  double alpha, double beta);
+    /* float32 to the nearest bfloat16, ties to even; NaN stays NaN. NULL in float64. */
+    void (*narrow)(uint16_t *y, const float *a, int64_t n);
     double (*dot)(const void *a, int64_t a_step, const void *b, int64_t b_step, int64_t n);
 
     /* One row of a norm. gain may be NULL, stat points at one r or is NULL. */
@@ -62,6 +64,7 @@ typedef struct loci_kern {
 typedef struct loci_kern_set {
     int level; /* LOCI_CPU_*: the cap for libraries and for the scans too */
     const loci_kern *f32, *f64;
+    struct loci_rooms *bf16; /* not NULL: the operands of products are rounded to bfloat16, in these rooms */
 } loci_kern_set;
 
 extern const loci_kern loci_kern_f64;

@@ -1,7 +1,7 @@
 # core/device: the CPU device. The kernels are one text, compiled per element type and instruction set (kern.inc for
 # loci.ops/1, scan.inc for loci.scan/1), each set in a library of its own with its flags.
 libloci_la_SOURCES += %D%/pool.c %D%/pool.h %D%/cpu.c %D%/cpu.h %D%/rng.c %D%/rng.h %D%/walk.c %D%/walk.h \
-                      %D%/gemm.c %D%/ops.c %D%/ops.h %D%/ops_map.c %D%/ops_norm.c %D%/ops_rows.c %D%/ops_conv.c \
+                      %D%/flush.h %D%/gemm.c %D%/gemm.h %D%/gemm_bf16.c %D%/gemm_library.c %D%/room.c %D%/room.h %D%/ops.c %D%/ops.h %D%/ops_map.c %D%/ops_norm.c %D%/ops_rows.c %D%/ops_conv.c \
                       %D%/ops_loss.c %D%/ops_dot.c %D%/kern.h %D%/kern.inc %D%/scan.c %D%/scan.h %D%/scan_call.c %D%/scan_call.h %D%/scan_coef.c \
                       %D%/scan.inc %D%/scan_kernel.h
 
@@ -31,7 +31,7 @@ libloci_la_LIBADD           += %D%/libdev_avx512.la
 endif
 
 check_PROGRAMS += tests/unit/test_pool tests/unit/test_ops tests/unit/test_ops_back tests/unit/test_conv \
-                  tests/unit/test_gemm tests/unit/test_random
+                  tests/unit/test_gemm tests/unit/test_gemm_bf16 tests/unit/test_random
 tests_unit_test_pool_SOURCES     = tests/unit/test_pool.c tests/ck.h
 tests_unit_test_pool_LDADD       = libloci.la $(CUNIT_LIBS) -lm
 tests_unit_test_ops_SOURCES      = tests/unit/test_ops.c tests/unit/ops_tools.h tests/unit/host.h tests/ck.h
@@ -42,6 +42,8 @@ tests_unit_test_conv_SOURCES     = tests/unit/test_conv.c tests/unit/ops_tools.h
 tests_unit_test_conv_LDADD       = libloci.la $(CUNIT_LIBS) -lm
 tests_unit_test_gemm_SOURCES     = tests/unit/test_gemm.c tests/unit/ops_tools.h tests/unit/host.h tests/ck.h
 tests_unit_test_gemm_LDADD       = libloci.la $(CUNIT_LIBS) -lm
+tests_unit_test_gemm_bf16_SOURCES = tests/unit/test_gemm_bf16.c tests/unit/ops_tools.h tests/unit/host.h tests/ck.h
+tests_unit_test_gemm_bf16_LDADD   = libloci.la $(CUNIT_LIBS) -lm
 tests_unit_test_random_SOURCES   = tests/unit/test_random.c tests/ck.h
 tests_unit_test_random_LDADD     = libloci.la $(CUNIT_LIBS) -lm
 

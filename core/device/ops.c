@@ -14,7 +14,7 @@
 
 static const loci_kern_set *kern_set(const loci_exec *x)
 {
-    static const loci_kern_set plain = {LOCI_CPU_REF, &loci_kern_f32_ref, &loci_kern_f64};
+    static const loci_kern_set plain = {LOCI_CPU_REF, &loci_kern_f32_ref, &loci_kern_f64, NULL};
     const loci_kern_set *set = x->host->get_ext(x->host, x->device, LOCI_EXT_KERN);
 
     return set ? set : &plain;
@@ -23,6 +23,11 @@ static const loci_kern_set *kern_set(const loci_exec *x)
 int loci_ops_level(const loci_exec *x)
 {
     return kern_set(x)->level;
+}
+
+struct loci_rooms *loci_ops_bf16(const loci_exec *x)
+{
+    return kern_set(x)->bf16;
 }
 
 const loci_kern *loci_ops_kern(const loci_exec *x, const char *op, const loci_tensor *t, loci_error *err)

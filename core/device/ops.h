@@ -22,6 +22,8 @@
 const loci_kern *loci_ops_kern(const loci_exec *x, const char *op, const loci_tensor *t, loci_error *err);
 /* LOCI_CPU_* of the device of the call. */
 int loci_ops_level(const loci_exec *x);
+/* Memory for rounded operands of products; NULL: they are not rounded. */
+struct loci_rooms *loci_ops_bf16(const loci_exec *x);
 
 /* Is t what `op` can use as `name`: not NULL, 1 to 5 dimensions (least .. 5), of the type, its last axis contiguous
  * or, unless `out`, broadcast? */

@@ -9,16 +9,17 @@
  *   closes the door                           leaves: door - 1
  *   waits until nobody is inside
  *
- *  (6) The job is written only while the door is closed and nobody is inside, so a thread that wakes too late finds a
+ *  (7) The job is written only while the door is closed and nobody is inside, so a thread that wakes too late finds a
  *      closed door and never reads a job that is being replaced. The caller does not wait for late threads.
- *  (7) Sleeping follows Dekker: announce, look again, sleep; the waker publishes, then looks who announced. Both sides
+ *  (8) Sleeping follows Dekker: announce, look again, sleep; the waker publishes, then looks who announced. Both sides
  *      use sequentially consistent atomics, so one of them sees the other.
- *  (8) After a fork the child has one thread. The handlers below hold the list of pools still during the fork and then
+ *  (9) After a fork the child has one thread. The handlers below hold the list of pools still during the fork and then
  *      make each pool of the child as new, its threads not yet started.
- *  (9) The end is announced like a job: quit, then epoch + 1. A thread reads them the other way round, epoch first, or it
- *      could miss the end and then sleep on the epoch that announced it.
+ * (10) The end is announced like a job: quit, then epoch + 1. A thread reads them the other way round, epoch first, or
+ * it could miss the end and then sleep on the epoch that announced it.
  */
 #include "core/device/pool.h"
+#include "core/device/flush.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -101,6 +102,7 @@ static bool spin(_Atomic uint32_t *word, uint32_t old, bool differs)
 static void take_pieces(loci_pool *p, uint32_t worker)
 {
     uint64_t i;
+    uint32_t control = loci_flush_on();
 
     inside = true;
     inside_worker = worker;
@@ -110,6 +112,7 @@ static void take_pieces(loci_pool *p, uint32_t worker)
         p->fn(p->arg, (int64_t)begin, (int64_t)end, worker);
     }
     inside = false;
+    loci_flush_off(control);
 }
 
 static bool enter(loci_pool *p)
@@ -138,7 +141,7 @@ static void *thread_main(void *arg)
     uint32_t seen;
 
     for (;;) {
-        seen = atomic_load(&p->epoch); /* (9) */
+        seen = atomic_load(&p->epoch); /* (10) */
         if (atomic_load(&p->quit))
             return NULL;
         if (enter(p)) {
@@ -189,7 +192,7 @@ static void start_threads(loci_pool *p)
 static void run_inline(uint64_t n, uint64_t grain, loci_task_fn fn, void *arg)
 {
     bool outer = inside;
-    uint32_t worker = outer ? inside_worker : 0;
+    uint32_t worker = outer ? inside_worker : 0, control = loci_flush_on();
 
     inside = true;
     inside_worker = worker;
@@ -199,6 +202,7 @@ static void run_inline(uint64_t n, uint64_t grain, loci_task_fn fn, void *arg)
         begin = end;
     }
     inside = outer;
+    loci_flush_off(control);
 }
 
 static void close_door(loci_pool *p)

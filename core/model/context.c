@@ -261,6 +261,25 @@ out:
     return status;
 }
 
+/* run.compute = bf16 is of float32 and of the cpu. */
+static loci_status set_compute(loci_context *cx, loci_error *err)
+{
+    const char *origin = loci_conf_origin(cx->conf, -1, "run", "compute");
+    loci_error why = LOCI_ERROR_INIT;
+
+    if (strcmp(loci_conf_str(cx->conf, -1, "run", "compute"), "bf16") != 0)
+        return LOCI_OK;
+    if (!strcmp(loci_conf_str(cx->conf, -1, "run", "dtype"), "f64"))
+        return loci_fail(err, LOCI_E_CONFIG, "%s: run.compute = bf16 rounds float32, and run.dtype is f64: change one",
+                         origin);
+    if (cx->device.type != LOCI_CPU)
+        return loci_fail(err, LOCI_E_UNSUPPORTED, "%s: run.compute = bf16 is of the cpu only: set run.device = cpu",
+                         origin);
+    if (loci_cpu_round_products(cx->device_module, &why) != LOCI_OK)
+        return loci_fail(err, LOCI_E_UNSUPPORTED, "%s: %s", origin, why.msg);
+    return LOCI_OK;
+}
+
 static loci_status open_device(loci_context *cx, loci_error *err)
 {
     loci_status status = LOCI_OK;
@@ -301,6 +320,7 @@ loci_status loci_context_new(loci_context **out, loci_conf *conf, const char *pa
     LOCI_TRY(loading.status);
     LOCI_TRY(loci_conf_check(conf, allow_unknown, err));
     LOCI_TRY(open_device(cx, err));
+    LOCI_TRY(set_compute(cx, err));
     *out = cx;
     return LOCI_OK;
 out:

@@ -1,5 +1,5 @@
 libloci_la_SOURCES += \
-    %D%/answers.c %D%/call.c %D%/cache.c %D%/context.c %D%/declare.c %D%/front.c %D%/front_call.c %D%/front.h %D%/model.c \
+    %D%/answers.c %D%/call.c %D%/fault.c %D%/ffn.c %D%/head.c %D%/layer.c %D%/cache.c %D%/context.c %D%/declare.c %D%/front.c %D%/front_call.c %D%/front.h %D%/model.c \
     %D%/model.h %D%/node.c %D%/node.h %D%/node_impl.h %D%/pass.c %D%/pass.h %D%/promise.c %D%/step.c %D%/state.c %D%/tools.c %D%/tools.h %D%/weights.c
 
 check_PROGRAMS += tests/unit/test_model

@@ -82,6 +82,7 @@ loci_status loci_model_new(loci_model **out, loci_context *cx, loci_error *err)
     m->vocab = loci_conf_int(c, -1, "model", "vocab");
     m->eps = loci_conf_real(c, -1, "model", "norm_eps");
     m->ffn = !strcmp(ffn, "none") ? LOCI_FFN_NONE : !strcmp(ffn, "gelu") ? LOCI_FFN_GELU : LOCI_FFN_SWIGLU;
+    m->recompute = !strcmp(loci_conf_str(c, -1, "train", "recompute"), "layer");
     m->hidden = m->ffn == LOCI_FFN_NONE ? 0 : hidden_width(m);
     m->weights.n_layers = m->n_layers;
     m->weights.residual_scale = loci_conf_bool(c, -1, "model", "residual_scale");

@@ -33,6 +33,8 @@ typedef struct loci_model {
     const loci_weight *embed, *norm, *head; /* head is embed when tied */
     loci_weights weights;
     uint64_t caps; /* LOCI_CAP_* that every layer keeps */
+    bool recompute;      /* train.recompute = layer */
+    uint64_t head_bytes; /* most bytes of logits in a step of training; 0: the usual */
 } loci_model;
 
 /* Builds every node and declares every weight, from cx->conf; allocates no weight yet. */
@@ -52,10 +54,11 @@ typedef struct loci_pass {
     loci_session session;
     int64_t width; /* tokens a row of the calls now, at most session.seq */
     uint64_t saved_bytes, scratch_bytes, host_bytes, state_bytes; /* state_bytes: one block set of all layers */
+    uint64_t grad_bytes;                                          /* the largest block of one */
     uint64_t compose_scratch_at;
     struct loci_place {
-        uint64_t saved, compose_saved, state;
-    } *layers; /* where layer i's pieces and state begin, and what its composition saves */
+        uint64_t x, saved, compose_saved, state;
+    } * layers; /* where layer i's input, pieces and state begin, and what its composition saves */
     void *saved, *scratch, *host;
     void *state_in, *state_out, *state_grad; /* in and out are one without SAVE */
     loci_view pos;
@@ -77,14 +80,15 @@ void loci_pass_free(loci_pass *p);
  * may change it from call to call; a backward needs that of its forward. */
 void loci_pass_narrow(loci_pass *p, int64_t width);
 
-/* tokens, targets [rows * width] (target -1: none), lent until the backward is done. n_runs 0: every row is one run from
- * position 0. token_loss (may be NULL) [rows * width] gets each loss in float64; *loss the sum over targets and *count
- * their number. With SAVE and targets, dlogits = grad_scale (softmax - one hot) is left for the backward. Without
- * targets only the logits are computed. */
+/* tokens, targets [rows * width] (target -1: none), lent until the backward is done. n_runs 0: every row is one run
+ * from position 0. token_loss (may be NULL) [rows * width] gets each loss in float64; *loss the sum over targets and
+ * *count their number. Without targets only the logits are computed, which a pass with SAVE does not do. With SAVE the
+ * backward of the head, from dlogits = grad_scale (softmax - one hot), is part of the forward, so that the logits of
+ * all tokens need not exist at once: the head's gradient has been added when it returns. */
 loci_status loci_pass_forward(loci_pass *p, const int32_t *tokens, const int32_t *targets, const loci_run *runs,
                               uint32_t n_runs, uint64_t seed, uint64_t step, double grad_scale, double *loss,
                               int64_t *count, double *token_loss, loci_error *err);
-/* Adds to the gradients of the weights. */
+/* The rest of the backward; adds to the gradients of the weights. */
 loci_status loci_pass_backward(loci_pass *p, loci_error *err);
 /* The logits [rows * width, vocab] of the last forward without targets, in the model's dtype. */
 const void *loci_pass_logits(const loci_pass *p);

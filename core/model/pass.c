@@ -2,14 +2,32 @@
  *
  * A pass: the memory that a call of the model needs. The calls themselves are in step.c.
  *
- *   saved, per layer:  x  n1  stat1  [compose]  u  n2  stat2  up  gate  act     then:  x_L  nf  stat  logits
- *   scratch:           y  dx  dn  f1  f2  f3  loss                              then:  [compose]
+ *   saved, per layer:  x   stat1  [compose]  u  stat2  up  gate     then:  x_L  stat  dn  logits
+ *   scratch:           y  dx  dn  n  f1  f2  loss                   then:  [compose]
  *
  * (1) The carve functions are the only places that know the order; planning runs them without memory.
- * (2) Without SAVE the layers share one set of pieces, since nothing of an earlier layer is read again.
+ * (2) Without SAVE the layers share one x and one set of pieces, since nothing of an earlier layer is read again. With
+ *     train.recompute = layer each keeps its x, and they share the pieces: the backward computes those of a layer
+ * again, but for the last one's, which are still there. (3) What a pass over memory gives back is not kept: the
+ * normalised n and the activation of the feed-forward network are computed again from x, u, their statistics, up and
+ * gate. (4) With SAVE the logits exist for as many tokens at a time as HEAD_BYTES hold (head.c). (5) One block of state
+ * gradients serves all layers, since nothing passes from one to another through it.
  */
 #include "core/model/pass.h"
 #include <assert.h>
+
+#define HEAD_BYTES (UINT64_C(128) << 20)
+
+/* (4), in pieces of one size. */
+int64_t loci_head_rows(const loci_pass *p)
+{
+    const loci_model *m = p->model;
+    uint64_t n = (uint64_t)tokens_of(p), limit = m->head_bytes ? m->head_bytes : HEAD_BYTES;
+    uint64_t bytes = n * (uint64_t)m->vocab * loci_dtype_bytes(m->dtype), pieces = (bytes + limit - 1) / limit;
+
+    return p->session.flags & LOCI_X_SAVE && pieces > 1 ? (int64_t)(n > pieces ? (n + pieces - 1) / pieces : 1)
+                                                        : (int64_t)n;
+}
 
 void loci_carve_layer(struct layer_pieces *b, const loci_pass *p, uint64_t compose_saved, loci_cursor *c)
 {
@@ -17,16 +35,12 @@ void loci_carve_layer(struct layer_pieces *b, const loci_pass *p, uint64_t compo
     uint64_t size = loci_dtype_bytes(m->dtype), n = (uint64_t)tokens_of(p);
     uint64_t wide = n * (uint64_t)m->dim * size, ffn = n * (uint64_t)m->hidden * size;
 
-    b->x = loci_cut(c, wide);
-    b->n1 = loci_cut(c, wide);
     b->stat1 = loci_cut(c, n * size);
     b->compose = loci_cut(c, compose_saved);
     b->u = loci_cut(c, wide);
-    b->n2 = loci_cut(c, wide);
     b->stat2 = loci_cut(c, n * size);
     b->up = loci_cut(c, ffn);
     b->gate = m->ffn == LOCI_FFN_SWIGLU ? loci_cut(c, ffn) : NULL;
-    b->act = loci_cut(c, ffn);
 }
 
 void loci_carve_top(struct top_pieces *b, const loci_pass *p, loci_cursor *c)
@@ -35,9 +49,9 @@ void loci_carve_top(struct top_pieces *b, const loci_pass *p, loci_cursor *c)
     uint64_t size = loci_dtype_bytes(m->dtype), n = (uint64_t)tokens_of(p);
 
     b->x = loci_cut(c, n * (uint64_t)m->dim * size);
-    b->n = loci_cut(c, n * (uint64_t)m->dim * size);
     b->stat = loci_cut(c, n * size);
-    b->logits = loci_cut(c, n * (uint64_t)m->vocab * size);
+    b->dn = p->session.flags & LOCI_X_SAVE ? loci_cut(c, n * (uint64_t)m->dim * size) : NULL;
+    b->logits = loci_cut(c, (uint64_t)loci_head_rows(p) * (uint64_t)m->vocab * size);
 }
 
 void loci_carve_scratch(struct scratch_pieces *b, const loci_pass *p, loci_cursor *c)
@@ -49,10 +63,19 @@ void loci_carve_scratch(struct scratch_pieces *b, const loci_pass *p, loci_curso
     b->y = loci_cut(c, wide);
     b->dx = loci_cut(c, wide);
     b->dn = loci_cut(c, wide);
+    b->n = loci_cut(c, wide);
     b->f1 = loci_cut(c, ffn);
-    b->f2 = loci_cut(c, ffn);
-    b->f3 = loci_cut(c, ffn);
+    b->f2 = p->session.flags & LOCI_X_SAVE ? loci_cut(c, ffn) : NULL;
     b->loss = loci_cut(c, n * size);
+}
+
+void loci_top_of(struct top_pieces *t, const loci_pass *p)
+{
+    loci_cursor c = {NULL, 0};
+
+    loci_carve_top(t, p, &c); /* its size: it lies at the end of saved */
+    c = (loci_cursor){p->saved, p->saved_bytes - c.at};
+    loci_carve_top(t, p, &c);
 }
 
 /* ---- planning ---------------------------------------------------------------------------------------------------- */
@@ -73,16 +96,33 @@ static loci_status check_size(const loci_pass *p, loci_error *err)
     return LOCI_OK;
 }
 
+/* What layer i needs of saved: (2). `own` counts what layers keep, `shared` is as large as the largest share. */
+static void place_layer(loci_pass *p, int i, uint64_t compose_saved, loci_cursor *own, uint64_t *shared)
+{
+    const loci_model *m = p->model;
+    const bool save = (p->session.flags & LOCI_X_SAVE) != 0;
+    const uint64_t wide = (uint64_t)tokens_of(p) * (uint64_t)m->dim * loci_dtype_bytes(m->dtype);
+    struct layer_pieces piece;
+    loci_cursor one = {0};
+
+    p->layers[i].compose_saved = save ? compose_saved : 0;
+    p->layers[i].x = own->at;
+    if (save || i == m->n_layers - 1)
+        loci_cut(own, wide);
+    p->layers[i].saved = own->at;
+    loci_carve_layer(&piece, p, p->layers[i].compose_saved, save && !m->recompute ? own : &one);
+    *shared = one.at > *shared ? one.at : *shared;
+}
+
 static loci_status plan(loci_pass *p, loci_error *err)
 {
     loci_status status = LOCI_OK;
     loci_model *m = p->model;
     bool save = (p->session.flags & LOCI_X_SAVE) != 0;
     loci_cursor saved = {0}, scratch = {0};
-    struct layer_pieces layer;
     struct top_pieces top;
     struct scratch_pieces s;
-    uint64_t most_scratch = 0, most_host = 0;
+    uint64_t most_scratch = 0, most_host = 0, shared = 0, bytes;
 
     LOCI_TRY(check_size(p, err));
     p->layers = loci_alloc((size_t)m->n_layers * sizeof *p->layers);
@@ -92,17 +132,19 @@ static loci_status plan(loci_pass *p, loci_error *err)
     for (int i = 0; i < m->n_layers; i++) {
         loci_need need = {.struct_size = sizeof need};
         loci_shape shape;
-        loci_cursor one = {0};
         loci_session_shape(&shape, &p->session, m->cx, m->dim, m->dtype);
         LOCI_TRY(loci_node_need(m->layers[i].compose, &shape, LOCI_OP_MIX, &need, err));
-        p->layers[i] = (struct loci_place){save ? saved.at : 0, save ? need.saved : 0, p->state_bytes};
-        loci_carve_layer(&layer, p, p->layers[i].compose_saved, save ? &saved : &one);
-        if (!save && one.at > saved.at)
-            saved.at = one.at;
+        place_layer(p, i, need.saved, &saved, &shared);
+        p->layers[i].state = p->state_bytes;
         most_scratch = need.scratch > most_scratch ? need.scratch : most_scratch;
         most_host = need.host > most_host ? need.host : most_host;
-        p->state_bytes += loci_node_state_bytes(m->layers[i].compose, &p->session);
+        bytes = loci_node_state_bytes(m->layers[i].compose, &p->session);
+        p->state_bytes += bytes;
+        p->grad_bytes = save && bytes > p->grad_bytes ? bytes : p->grad_bytes;
     }
+    for (int i = 0; i < m->n_layers && (!save || m->recompute); i++)
+        p->layers[i].saved = saved.at;
+    saved.at += shared;
     loci_carve_top(&top, p, &saved);
     p->saved_bytes = saved.at;
     p->compose_scratch_at = scratch.at;
@@ -134,10 +176,11 @@ out:
 
 uint64_t loci_pass_bytes(const loci_pass *p)
 {
-    uint64_t states = p->session.flags & LOCI_X_SAVE ? 3 : 1;
+    uint64_t states = p->session.flags & LOCI_X_SAVE ? 2 : 1;
 
-    return p->saved_bytes + p->scratch_bytes + p->host_bytes + states * p->state_bytes +
-           (uint64_t)(p->session.rows * p->session.seq) * sizeof(int32_t) + (uint64_t)p->session.runs * sizeof(loci_run);
+    return p->saved_bytes + p->scratch_bytes + p->host_bytes + states * p->state_bytes + p->grad_bytes +
+           (uint64_t)(p->session.rows * p->session.seq) * sizeof(int32_t) +
+           (uint64_t)p->session.runs * sizeof(loci_run);
 }
 
 loci_status loci_pass_alloc(loci_pass *p, loci_error *err)
@@ -150,7 +193,7 @@ loci_status loci_pass_alloc(loci_pass *p, loci_error *err)
     p->host = loci_alloc(p->host_bytes);
     p->state_in = loci_device_alloc(cx, p->state_bytes);
     p->state_out = save ? loci_device_alloc(cx, p->state_bytes) : p->state_in;
-    p->state_grad = save ? loci_device_alloc(cx, p->state_bytes) : NULL;
+    p->state_grad = save ? loci_device_alloc(cx, p->grad_bytes) : NULL;
     p->pos_data = loci_alloc((size_t)tokens_of(p) * sizeof *p->pos_data);
     p->runs = loci_alloc((size_t)p->session.runs * sizeof *p->runs);
     if (!p->saved || !p->scratch || !p->host || !p->state_in || !p->state_out || (save && !p->state_grad) ||

@@ -157,10 +157,11 @@ out:
 loci_status loci_weights_zero_grads(loci_weights *w, loci_context *cx)
 {
     loci_status status = LOCI_OK;
+    loci_exec x;
 
-    for (uint32_t i = 0; i < w->n && w->memory[1]; i++)
-        LOCI_TRY(cx->device_class->zero(cx->device_module, NULL, loci_ptr(&w->at[i]->grad.t),
-                                        w->at[i]->elements * loci_dtype_bytes(w->at[i]->grad.t.dtype)));
+    loci_exec_init(&x, cx, NULL, 0, 0, 0);
+    for (uint32_t i = 0; i < w->n && w->memory[1]; i++) /* by all threads, which zero() of a device need not be */
+        LOCI_TRY(cx->ops->fill(&x, &w->at[i]->grad.t, 0, NULL));
 out:
     return status;
 }

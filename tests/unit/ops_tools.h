@@ -138,6 +138,26 @@ static inline void ck_drop(struct ck_t *a)
     a->mem = NULL;
 }
 
+/* C of the tensors as given, by definition; c holds the old C. */
+static inline double *ck_product(const struct ck_t *a, const struct ck_t *b, const struct ck_t *c, unsigned flags,
+                                 double alpha, double beta)
+{
+    int r = c->t.ndim;
+    int64_t M = c->shape[r - 2], N = c->shape[r - 1], K = a->shape[flags & LOCI_GEMM_TA ? r - 2 : r - 1];
+    double *want = ck_read(c);
+
+    for (int64_t i = 0; i < c->n; i++) {
+        int64_t batch = i / (M * N), m = i / N % M, n = i % N;
+        double sum = 0;
+        for (int64_t k = 0; k < K; k++)
+            if (!(flags & LOCI_GEMM_LOWER) || (flags & LOCI_GEMM_TA ? k >= m : k <= m))
+                sum += ck_get(a, batch * M * K + (flags & LOCI_GEMM_TA ? k * M + m : m * K + k)) *
+                       ck_get(b, batch * K * N + (flags & LOCI_GEMM_TB ? n * K + k : k * N + n));
+        want[i] = alpha * sum + (beta == 0 ? 0 : beta * want[i]);
+    }
+    return want;
+}
+
 /* ---- rigs ------------------------------------------------------------------------------------------------------- */
 
 struct rig {

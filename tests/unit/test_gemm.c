@@ -4,26 +4,6 @@
  */
 #include "tests/unit/ops_tools.h"
 
-/* C of the tensors as given, by definition; c holds the old C. */
-static double *oracle(const struct ck_t *a, const struct ck_t *b, const struct ck_t *c, unsigned flags, double alpha,
-                      double beta)
-{
-    int r = c->t.ndim;
-    int64_t M = c->shape[r - 2], N = c->shape[r - 1], K = a->shape[flags & LOCI_GEMM_TA ? r - 2 : r - 1];
-    double *want = ck_read(c);
-
-    for (int64_t i = 0; i < c->n; i++) {
-        int64_t batch = i / (M * N), m = i / N % M, n = i % N;
-        double sum = 0;
-        for (int64_t k = 0; k < K; k++)
-            if (!(flags & LOCI_GEMM_LOWER) || (flags & LOCI_GEMM_TA ? k >= m : k <= m))
-                sum += ck_get(a, batch * M * K + (flags & LOCI_GEMM_TA ? k * M + m : m * K + k)) *
-                       ck_get(b, batch * K * N + (flags & LOCI_GEMM_TB ? n * K + k : k * N + n));
-        want[i] = alpha * sum + (beta == 0 ? 0 : beta * want[i]);
-    }
-    return want;
-}
-
 static void check(const char *what, struct ck_t *a, struct ck_t *b, struct ck_t *c, unsigned flags, double alpha,
                   double beta)
 {
@@ -33,7 +13,7 @@ static void check(const char *what, struct ck_t *a, struct ck_t *b, struct ck_t 
     rig.floor = 1; /* of numbers drawn from N(0, 1) */
     if (beta != 0)
         ck_fill(c, 1);
-    want = oracle(a, b, c, flags, alpha, beta);
+    want = ck_product(a, b, c, flags, alpha, beta);
     CK_TRUE(rig.ops->gemm(&rig.x, &g, &ck_err) == LOCI_OK, "%s: %s", what, ck_err.msg);
     judge(what, c->shape[c->t.ndim - 2], c, want);
     free(want);

@@ -87,18 +87,34 @@ static double difference(struct world *w, double *at, double h, const loci_run *
  * of some twenty tokens, so a difference is good to about 1e-10: gradients below LEAST are judged as if that large. */
 #define LEAST 3e-4
 
+/* A copy of all gradients, one weight after the other, in the bytes of the model's type. */
+static void *gradients(const struct world *w)
+{
+    const uint64_t size = loci_dtype_bytes(w->m->dtype);
+    char *all = loci_alloc(w->m->weights.elements * size), *at = all;
+
+    for (uint32_t i = 0; all && i < w->m->weights.n; i++) {
+        const loci_weight *p = w->m->weights.at[i];
+        memcpy(at, loci_ptr(&p->grad.t), p->elements * size);
+        at += p->elements * size;
+    }
+    return all;
+}
+
 static void check_gradients(const char *text, const loci_run *runs, uint32_t n_runs)
 {
     struct world w;
-    double worst = 0;
+    double worst = 0, *kept, *of;
     char where[256] = "";
 
     CK_OK(open_world(&w, text, LOCI_X_SAVE | LOCI_X_TRAIN, SEQ, SEQ));
     CK_TRUE(isfinite(loss_of(&w, runs, n_runs)), "loss: %s", ck_err.msg);
     CK_OK(loci_pass_backward(w.p, &ck_err));
-    for (uint32_t i = 0; i < w.m->weights.n; i++) {
+    of = kept = gradients(&w); /* every forward below adds to the head's */
+    CU_ASSERT_FATAL(kept != NULL);
+    for (uint32_t i = 0; i < w.m->weights.n; of += w.m->weights.at[i++]->elements) {
         const loci_weight *p = w.m->weights.at[i];
-        double *at = loci_ptr(&p->value.t), *g = loci_ptr(&p->grad.t), biggest = 0;
+        double *at = loci_ptr(&p->value.t), *g = of, biggest = 0;
         for (uint64_t j = 0; j < p->elements; j++)
             biggest = fmax(biggest, fabs(g[j]));
         CK_TRUE(biggest > 0, "%s has no gradient at all", p->name);
@@ -120,6 +136,7 @@ static void check_gradients(const char *text, const loci_run *runs, uint32_t n_r
         }
     }
     CK_TRUE(worst <= 1e-6, "%s\n    relative error %.3g at %s", text, worst, where);
+    loci_free(kept);
     close_world(&w);
 }
 
@@ -288,6 +305,72 @@ static void the_bits_do_not_depend_on_the_threads(void)
     }
 }
 
+/* One step: a copy of its gradients, its loss, the bytes of its pass. */
+static void step_of(const char *text, uint64_t head_bytes, const loci_run *runs, uint32_t n, void *copy, double *loss,
+                    uint64_t *bytes, uint64_t *elements)
+{
+    struct world w;
+    void *all;
+
+    CK_OK(open_world(&w, text, LOCI_X_SAVE | LOCI_X_TRAIN, SEQ, SEQ));
+    loci_pass_free(w.p);
+    w.m->head_bytes = head_bytes;
+    CK_OK(loci_pass_new(&w.p, w.m, ROWS, SEQ, ROWS * 3, ROWS * 3, SEQ, LOCI_X_SAVE | LOCI_X_TRAIN, &ck_err));
+    CK_OK(loci_pass_alloc(w.p, &ck_err));
+    *bytes = loci_pass_bytes(w.p);
+    *elements = w.m->weights.elements;
+    *loss = loss_of(&w, runs, n);
+    CK_OK(loci_pass_backward(w.p, &ck_err));
+    all = gradients(&w);
+    memcpy(copy, &all, sizeof all);
+    close_world(&w);
+}
+
+static void recomputed_activations_change_no_bit_and_take_less_memory(void)
+{
+    for (int i = 0; i < 3 * N_EVERY; i++) {
+        static const char *const ways[] = {"", "[run]\ndtype = f32\n", "[model]\nlayers = 4\nffn = gelu\n"};
+        uint64_t bytes[2], n;
+        double loss[2];
+        void *g[2] = {NULL, NULL};
+        for (int again = 0; again < 2; again++) {
+            char text[400];
+            snprintf(text, sizeof text, "%s%s[train]\nrecompute = %s\n", every[i / 3], ways[i % 3],
+                     again ? "layer" : "none");
+            step_of(text, 0, i % 2 ? packed : NULL, i % 2 ? 3 : 0, &g[again], &loss[again], &bytes[again], &n);
+        }
+        CK_TRUE(g[0] && g[1] && memcmp(g[0], g[1], n * (i % 3 == 1 ? 4 : 8)) == 0, "%s%s: gradients differ",
+                every[i / 3], ways[i % 3]);
+        CK_TRUE(loss[0] == loss[1] && isfinite(loss[0]), "%.17g and %.17g", loss[0], loss[1]);
+        CK_TRUE(bytes[1] < bytes[0], "%s%s: %llu bytes and %llu", every[i / 3], ways[i % 3],
+                (unsigned long long)bytes[0], (unsigned long long)bytes[1]);
+        loci_free(g[0]);
+        loci_free(g[1]);
+    }
+}
+
+static void a_head_in_pieces_is_the_head_at_once(void)
+{
+    static const uint64_t limits[] = {1, 3 * VOCAB * 8, 5 * VOCAB * 8 + 1};
+
+    for (int i = 0; i < 2; i++) {
+        const char *text = i ? "[compose]\nbackend = mag\n[model]\ntied = no\n" : every[0];
+        uint64_t whole_bytes, bytes, n;
+        double whole_loss, loss, *whole = NULL;
+        step_of(text, 0, packed, 3, &whole, &whole_loss, &whole_bytes, &n);
+        for (int k = 0; k < 3; k++) {
+            double *g = NULL;
+            step_of(text, limits[k], packed, 3, &g, &loss, &bytes, &n);
+            CK_TRUE(ck_rms(g, whole, (size_t)n) < 1e-13, "%llu bytes of logits: %.3g", (unsigned long long)limits[k],
+                    ck_rms(g, whole, (size_t)n));
+            CK_TRUE(fabs(loss - whole_loss) < 1e-12, "%.17g and %.17g", loss, whole_loss);
+            CK_TRUE(bytes < whole_bytes, "%llu and %llu", (unsigned long long)bytes, (unsigned long long)whole_bytes);
+            loci_free(g);
+        }
+        loci_free(whole);
+    }
+}
+
 static void no_memory_is_the_plain_block(void)
 {
     static const char *const names[] = {"mag", "mal", "mac"};
@@ -339,6 +422,74 @@ static void a_component_may_differ_by_layer(void)
     close_world(&w);
 }
 
+/* Wide enough that products are left to the library. */
+#define WIDE "[compose]\nbackend = mag\n[model]\ndim = 64\n[run]\ndtype = f32\n"
+
+static void bf16_products_give_nearly_the_gradients_of_f32_and_learn(void)
+{
+    struct world w;
+    float *g[2] = {NULL, NULL};
+    double far = 0, size = 0, first = 0, last = 0;
+    uint64_t n = 0;
+
+    for (int k = 0; k < 2; k++) {
+        loci_status status = open_world(&w, k ? WIDE "compute = bf16\n" : WIDE, LOCI_X_SAVE | LOCI_X_TRAIN, SEQ, SEQ);
+        if (status == LOCI_E_UNSUPPORTED) {
+            close_world(&w);
+            loci_free(g[0]);
+            CK_SKIP("no product of bfloat16 on this machine");
+        }
+        CK_OK(status);
+        n = w.m->weights.elements;
+        for (int step = 0; step < (k ? 30 : 1); step++) {
+            CK_OK(loci_weights_zero_grads(&w.m->weights, w.cx));
+            last = loss_of(&w, NULL, 0);
+            first = step ? first : last;
+            CK_OK(loci_pass_backward(w.p, &ck_err));
+            g[k] = step ? g[k] : gradients(&w);
+            for (uint32_t i = 0; i < w.m->weights.n; i++)
+                for (uint64_t j = 0; j < w.m->weights.at[i]->elements; j++)
+                    ((float *)loci_ptr(&w.m->weights.at[i]->value.t))[j] -=
+                        2e-3f * ((float *)loci_ptr(&w.m->weights.at[i]->grad.t))[j];
+        }
+        close_world(&w);
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        far += ((double)g[1][i] - (double)g[0][i]) * ((double)g[1][i] - (double)g[0][i]);
+        size += (double)g[0][i] * (double)g[0][i];
+    }
+    far = sqrt(far / size);
+    CK_TRUE(far > 1e-4 && far < 3e-2, "gradients differ by %.3g", far);
+    CK_TRUE(last < 0.7 * first, "the loss went from %g to %g", first, last);
+    loci_free(g[0]);
+    loci_free(g[1]);
+}
+
+static void bf16_products_are_refused_where_there_are_none(void)
+{
+    struct world w;
+
+    setenv("LOCI_CPU", "avx2", 1);
+    CU_ASSERT_EQUAL(open_world(&w, WIDE "compute = bf16\n", 0, SEQ, SEQ), LOCI_E_UNSUPPORTED);
+    CK_TRUE(strstr(ck_err.msg, "set run.compute = f32") != NULL, "%s", ck_err.msg);
+    close_world(&w);
+    unsetenv("LOCI_CPU");
+    CU_ASSERT_EQUAL(open_world(&w, "[run]\ncompute = bf16\n", 0, SEQ, SEQ), LOCI_E_CONFIG);
+    CK_TRUE(strstr(ck_err.msg, "run.dtype is f64: change one") != NULL, "%s", ck_err.msg);
+    close_world(&w);
+}
+
+static void a_step_of_training_without_targets_is_refused(void)
+{
+    struct world w;
+    double out[ROWS * SEQ * VOCAB];
+
+    CK_OK(open_world(&w, every[0], LOCI_X_SAVE, SEQ, SEQ));
+    CU_ASSERT_EQUAL(logits_of(&w, w.in, NULL, 0, out), LOCI_E_ARG);
+    CK_TRUE(strstr(ck_err.msg, "needs targets") != NULL, "%s", ck_err.msg);
+    close_world(&w);
+}
+
 static void a_number_that_is_not_finite_is_named(void)
 {
     struct world w;
@@ -366,8 +517,13 @@ static void a_number_that_is_not_finite_is_named(void)
     X(a_stream_equals_the_whole_for_every_split) \
     X(packed_documents_equal_documents_alone) \
     X(the_bits_do_not_depend_on_the_threads) \
+    X(recomputed_activations_change_no_bit_and_take_less_memory) \
+    X(a_head_in_pieces_is_the_head_at_once) \
     X(no_memory_is_the_plain_block) \
     X(equal_names_start_equal) \
     X(a_component_may_differ_by_layer) \
+    X(bf16_products_give_nearly_the_gradients_of_f32_and_learn) \
+    X(bf16_products_are_refused_where_there_are_none) \
+    X(a_step_of_training_without_targets_is_refused) \
     X(a_number_that_is_not_finite_is_named)
 CK_MAIN("model", TESTS)

@@ -2,11 +2,14 @@
  *
  * The pool of threads: every item once, in pieces that do not depend on the threads, nested, forked, shared.
  */
+#include "core/device/flush.h"
 #include "core/device/pool.h"
 #include "tests/ck.h"
 
+#include <float.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -230,6 +233,36 @@ static void pool__serves_several_callers(void)
     loci_pool_free(p);
 }
 
+/* Half the smallest normal number, by an operation that the compiler cannot do for us. */
+static void halve(void *arg, int64_t begin, int64_t end, uint32_t worker)
+{
+    volatile float least = FLT_MIN;
+    volatile double least_f64 = DBL_MIN;
+    bool *flushed = arg;
+
+    (void)worker;
+    for (int64_t i = begin; i < end; i++)
+        flushed[i] = least * 0.5f == 0 && least_f64 * 0.5 == 0;
+}
+
+static void pool__counts_subnormals_as_zero_inside_pieces_only(void)
+{
+    bool flushed[64] = {false}, outside = true;
+
+    if (!LOCI_FLUSH)
+        CK_SKIP("this processor is left as it is");
+    for (int threads = 1; threads <= 2; threads++) {
+        loci_pool *p = loci_pool_new(threads);
+        memset(flushed, 0, sizeof flushed);
+        loci_pool_run(p, 64, 1, halve, flushed);
+        for (int i = 0; i < 64; i++)
+            CK_TRUE(flushed[i], "%d threads, piece %d", threads, i);
+        halve(&outside, 0, 1, 0);
+        CU_ASSERT_FALSE(outside);
+        loci_pool_free(p);
+    }
+}
+
 static void pool__survives_fork(void)
 {
     struct meeting m = {0};
@@ -284,6 +317,7 @@ static void pool__reports_no_memory(void)
     X(pool__wakes_threads_that_went_to_sleep) \
     X(pool__runs_nested_calls_inline_and_in_order) \
     X(pool__serves_several_callers) \
+    X(pool__counts_subnormals_as_zero_inside_pieces_only) \
     X(pool__survives_fork) \
     X(pool__can_be_made_and_freed_unused) \
     X(pool__reports_no_memory)
