@@ -7,7 +7,8 @@
  * One row of TOKENS tokens, 16 heads of 64 channels and 8 of 128, float32, chunks of 16; of D 1024 channels. A forward alone, as when
  * serving; a forward that saves, and the backward after it, as when training. Times are medians, in microseconds of one
  * core per token and head. `floor` is how many times as long as the recurrence's own operations take at the peak of
- * multiply-adds, which is measured first in the same process: per token and head, in units of d^2,
+ * multiply-adds, which is measured first in the same process, of the median and of the best: a neighbour on the machine
+ * shows as a difference of the two. Per token and head, in units of d^2,
  *
  *     L 5: decay 1, write 2, read 2      W 9: decay 1, S u 2, two writes 4, read 2
  *     M 7: error 2, forget 1, write 2, read 2; without an error 5; with momentum 2 more
@@ -106,7 +107,7 @@ static double triad_bytes(struct ck_host *h, int64_t n)
 /* ---- one recurrence ---- */
 
 struct timing {
-    double forward, saving, backward; /* microseconds */
+    double forward, saving, backward, least; /* microseconds; least: of a forward */
 };
 
 static struct timing measure(struct ck_host *h, prob *p)
@@ -177,7 +178,7 @@ static struct timing measure(struct ck_host *h, prob *p)
         free(in[i].t.data), free(grad[i].t.data);
     for (int i = 0; i < 3; i++)
         free(out[i].t.data), free(dout[i].t.data);
-    return (struct timing){median(took[0], n), median(took[1], n), median(took[2], n)};
+    return (struct timing){median(took[0], n), median(took[1], n), median(took[2], n), took[0][0]};
 }
 
 /* ---- the table ---- */
@@ -225,13 +226,13 @@ static void one_row(struct ck_host *h, const struct row *r, int64_t tokens, int6
     if (D) {
         const double bytes = (double)(tokens * d * 12), triad = triad_bytes(h, tokens * d);
 
-        printf("%12.0f%12.0f%12.0f%9s%9.2f   %.1f GB/s, %.2f of a triad's %.1f\n", t.forward, t.saving, t.backward, "",
+        printf("%12.0f%12.0f%12.0f%18s%9.2f   %.1f GB/s, %.2f of a triad's %.1f\n", t.forward, t.saving, t.backward, "",
                t.backward / t.forward, bytes / t.forward / 1e3, bytes / t.forward / triad, triad / 1e3);
     } else {
         const double each = (double)threads / (double)(tokens * H), least = r->floor * (double)(d * d) / peak;
 
-        printf("%12.3f%12.3f%12.3f%9.2f%9.2f\n", t.forward * each, t.saving * each, t.backward * each,
-               t.forward * each / least, t.backward / t.forward);
+        printf("%12.3f%12.3f%12.3f%9.2f%9.2f%9.2f\n", t.forward * each, t.saving * each, t.backward * each,
+               t.forward * each / least, t.least * each / least, t.backward / t.forward);
     }
     fflush(stdout);
     prob_free(&p);
