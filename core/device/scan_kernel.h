@@ -26,11 +26,12 @@
 #include <stdbool.h>
 
 #define SCAN_LANES 64      /* items in flight, at most                                     */
+#define SCAN_TOGETHER 4    /* lanes that one thread works on side by side, at most           */
 #define SCAN_TOK 32        /* tokens of a segment of a token-by-token form                 */
 #define SCAN_READ_TOK 64   /* tokens of a segment of READ                                 */
 #define SCAN_EXACT_TOK 64  /* tokens of a segment of the exact form of M                */
 #define SCAN_FROZEN_TOK 64 /* tokens of a segment of the frozen form, at most           */
-#define SCAN_BLOCK 256     /* channels of an item of D                                     */
+#define SCAN_BLOCK 512     /* channels of an item of D                                     */
 #define SCAN_STRIP 8       /* rows of the state that are replayed together                 */
 
 /* Element (b, t, h, c) of a tensor lies at[b s0 + t s1 + h s2 + c s3]. Of a state: (state row, row, head, column). */
