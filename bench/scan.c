@@ -4,17 +4,17 @@
  *
  *     make bench/scan && bench/scan [TOKENS [THREADS [WORD]]]        2048 2 when not given
  *
- * One row of TOKENS tokens, 16 heads of 64 channels and 8 of 128, float32, chunks of 16; of D 1024 channels. A forward alone, as when
- * serving; a forward that saves, and the backward after it, as when training. Times are medians, in microseconds of one
- * core per token and head. `floor` is how many times as long as the recurrence's own operations take at the peak of
- * multiply-adds, which is measured first in the same process, of the median and of the best: a neighbour on the machine
- * shows as a difference of the two. Per token and head, in units of d^2,
+ * One row of TOKENS tokens, 16 heads of 64 channels and 8 of 128, float32, chunks of 16; of D 1024 channels. A forward
+ * alone, as when serving; a forward that saves, and the backward after it, as when training. Times are medians, in
+ * microseconds of one core per token and head. `floor` is how many times as long as the recurrence's own operations
+ * take at the peak of multiply-adds, which is measured first in the same process, of the median and of the best: a
+ * neighbour on the machine shows as a difference of the two. Per token and head, in units of d^2,
  *
  *     L 5: decay 1, write 2, read 2      W 9: decay 1, S u 2, two writes 4, read 2
  *     M 7: error 2, forget 1, write 2, read 2; without an error 5; with momentum 2 more
  *
- * D is measured in bytes: v and g read, y written, against a triad of the same three streams. WORD: only rows whose name
- * contains it. LOCI_CPU=ref|avx2|avx512 caps the instructions.
+ * D is measured in bytes: v and g read, y written, against a triad of the same three streams. WORD: only rows whose
+ * name contains it. LOCI_CPU=ref|avx2|avx512 caps the instructions.
  */
 #include "core/bench/fma.h"
 #include "core/bench/impl.h"
