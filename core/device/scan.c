@@ -84,6 +84,15 @@ static const scan_kernel *choose(const loci_exec *x, uint8_t bits)
     return best;
 }
 
+/* Lanes of a task of a forward: several where all threads have work even so. Lanes share nothing, so nothing depends on
+ * it but time. */
+static int64_t together(const loci_exec *x, const scan_job *j)
+{
+    const int64_t each = j->lanes / (2 * (int64_t)x->host->workers(x->host));
+
+    return j->back || each < 1 ? 1 : each < SCAN_TOGETHER ? each : SCAN_TOGETHER;
+}
+
 static loci_status call(const loci_exec *x, const loci_scan_io *io, bool back, loci_error *err)
 {
     const scan_kernel *kernel;
@@ -117,7 +126,7 @@ static loci_status call(const loci_exec *x, const loci_scan_io *io, bool back, l
     if (bytes.checkpoint)
         j.checkpoint = (char *)x->saved + bytes.err;
     kernel = choose(x, bits);
-    LOCI_TRY(x->host->parallel_for(x, j.lanes, 1, kernel->run, &j));
+    LOCI_TRY(x->host->parallel_for(x, j.lanes, together(x, &j), kernel->run, &j));
     if (back)
         kernel->finish(&j);
 out:

@@ -7,9 +7,9 @@ tests_unit_test_scan_same_LDADD = libloci.la $(CUNIT_LIBS) -lm
 tests_unit_test_scan_l_SOURCES = tests/unit/test_scan_l.c tests/unit/test_scan.h tests/unit/host.h tests/ck.h
 tests_unit_test_scan_l_LDADD = libloci.la $(CUNIT_LIBS) -lm
 
-# How long L takes: make bench/scan_l
-BENCH_PROGS += bench/scan_l
-bench_scan_l_SOURCES = bench/scan_l.c tests/unit/test_scan.h tests/unit/host.h tests/ck.h
-bench_scan_l_LDADD = libloci.la $(CUNIT_LIBS) -lm
+# What they cost: make bench/scan
+BENCH_PROGS += bench/scan
+bench_scan_SOURCES = bench/scan.c tests/unit/test_scan.h tests/unit/host.h tests/ck.h
+bench_scan_LDADD = libloci.la $(CUNIT_LIBS) -lm
 tests_unit_test_coef_SOURCES = tests/unit/test_coef.c tests/unit/ops_tools.h tests/unit/host.h tests/ck.h
 tests_unit_test_coef_LDADD = libloci.la $(CUNIT_LIBS) -lm

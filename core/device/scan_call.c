@@ -48,7 +48,7 @@ loci_status loci_scan_rule(scan_job *j, const loci_scan_io *io, loci_error *err)
     j->frozen = j->write && j->mode == LOCI_SCAN_FROZEN;
     j->n_state = !m ? 1 : j->mode == LOCI_SCAN_FROZEN ? 3 : 2;
     j->n_ck = m && j->write ? 2 : 1;
-    j->seg = !j->write ? SCAN_READ_TOK : j->exact ? io->chunk : SCAN_TOK;
+    j->seg = !j->write ? SCAN_READ_TOK : !j->exact ? SCAN_TOK : m ? SCAN_EXACT_TOK : io->chunk;
     j->chunk = j->seg;
     j->nsub = 1;
     if (j->frozen) {
@@ -260,7 +260,7 @@ loci_status loci_scan_sizes(scan_job *j, uint64_t slots, uint64_t size, scan_byt
     out->part = loci_align64(state * size);
     if (!loci_mul(&out->lanes, (uint64_t)(j->lanes * j->lane), size))
         goto huge;
-    if (!loci_mul(&state, (uint64_t)(j->n_ck * j->e * j->d), (uint64_t)j->H * size) ||
+    if (!loci_mul(&state, (uint64_t)(j->n_ck * scan_state(j)), (uint64_t)j->H * size) ||
         !loci_mul(&out->checkpoint, state, slots))
         goto huge;
     if (j->scan == LOCI_SCAN_M && (j->exact || j->frozen) && !j->blind) {

@@ -5,13 +5,14 @@
  *  (1) A run is cut into segments. The states at the start of every segment but the first, whose states are state_in,
  *      are saved by a forward with SAVE; the backward walks the segments from the last to the first and replays each.
  *      A recurrence is never inverted.
- *  (2) A segment of the exact form is a chunk. In the frozen form a chunk, which may be long, is cut into nsub segments
+ *  (2) A segment of the exact form of L is a chunk; M's exact form is the recurrence and cuts where it likes. In the
+ *      frozen form a chunk, which may be long, is cut into nsub segments
  *      of seg tokens that share the memory C of the chunk's start, and chunks begin where run.pos + i is a multiple of
  *      `chunk`. In every other case nsub is 1, chunk is seg and segments count from the start of the run.
  *  (3) Items are dealt out to lanes, item i to lane i mod lanes; a lane owns a piece of scratch and works through its
  *      items in order. The number of lanes depends on the number of items alone.
  *
- * saved:    err [B,T,H,e] (chunk forms of M that predict), rounded up to 64 bytes | checkpoint [slot, H, n_ck, e, d]  (D: [slot, N])
+ * saved:    err [B,T,H,e] (chunk forms of M that predict), rounded up to 64 bytes | checkpoint [slot, H, n_ck, a state]  (D: [slot, N])
  *           where slot counts the segments with a checkpoint, in the order of the runs
  * scratch:  lanes x lane elements | one element per item, for the gradient of a g of shape [H]
  */
@@ -25,10 +26,12 @@
 #include <stdbool.h>
 
 #define SCAN_LANES 64      /* items in flight, at most                                     */
+#define SCAN_TOGETHER 4    /* lanes that one thread works on side by side, at most           */
 #define SCAN_TOK 32        /* tokens of a segment of a token-by-token form                 */
 #define SCAN_READ_TOK 64   /* tokens of a segment of READ                                 */
+#define SCAN_EXACT_TOK 64  /* tokens of a segment of the exact form of M                */
 #define SCAN_FROZEN_TOK 64 /* tokens of a segment of the frozen form, at most           */
-#define SCAN_BLOCK 256     /* channels of an item of D                                     */
+#define SCAN_BLOCK 512     /* channels of an item of D                                     */
 #define SCAN_STRIP 8       /* rows of the state that are replayed together                 */
 
 /* Element (b, t, h, c) of a tensor lies at[b s0 + t s1 + h s2 + c s3]. Of a state: (state row, row, head, column). */
@@ -78,6 +81,18 @@ extern const scan_kernel loci_scan_f64__ref;
 #define SCAN_KERNEL(isa, can) extern const scan_kernel loci_scan_f32__##isa;
 #include "core/device/scan.inc"
 #undef SCAN_KERNEL
+
+/* Does the forward keep its states in strips (scan_strip.tmpl)? Then checkpoints are strips, rows rounded up to 16. */
+static inline bool scan_strips(const scan_job *j)
+{
+    return j->scan == LOCI_SCAN_M && j->exact;
+}
+
+/* Elements of a state of one head in a lane or a checkpoint. */
+static inline int64_t scan_state(const scan_job *j)
+{
+    return (scan_strips(j) ? (j->e + 15) & ~INT64_C(15) : j->e) * j->d;
+}
 
 /* ---- segments (2) ---- */
 

@@ -35,6 +35,52 @@ static void exact_chunks_equal_the_recurrence(void)
         }
 }
 
+/* The exact form against the recurrence in f64: widths around those of strips and vectors, lengths around those of a few
+ * tokens, chunks and segments, with momentum and without, at every level of instructions. */
+static void every_tail_of_a_strip_equals_the_recurrence(void)
+{
+    static const char *const levels[] = {"ref", "avx2", "avx512"};
+    static const int wide[] = {1, 15, 16, 17, 31, 33, 48, 64, 97}, long_[] = {1, 2, 3, 5, 16, 17, 63, 65, 130};
+    const char *cap = getenv("LOCI_CPU");
+    char *old = cap ? strdup(cap) : NULL;
+
+    for (int level = 0; level < 3; level++) {
+        struct ck_host other;
+
+        setenv("LOCI_CPU", levels[level], 1);
+        CK_OK(ck_host_open(&other, 2, &ck_err));
+        for (int i = 0; i < 81; i++) {
+            prob p = prob_new(LOCI_SCAN_M, 1, long_[i / 9], 1 + i % 2, 1 + 7 * i % 40, wide[i % 9]), q;
+            double off;
+
+            p.order = i % 2;
+            p.error = i % 3;
+            p.bare = p.empty_z = i % 4 == 1;
+            p.op = i % 5 == 2 ? LOCI_OP_WRITE : LOCI_OP_STEP;
+            p.c = 0.3;
+            prob_fill(&p);
+            memset(p.dout[1], 0, p.empty_z ? (size_t)p.n[Z0] * 8 : 0);
+            CK_OK(prob_run(home(), &p, 64, true));
+            q = twin(&p);
+            q.mode = LOCI_SCAN_EXACT;
+            q.chunk = 1 + i;
+            CK_OK(prob_run(&other, &q, 32, true));
+            q.n[Z0] = p.empty_z ? 0 : q.n[Z0];
+            off = results_apart(&q, &p);
+            CK_TRUE(off < 1e-5, "%s, %d tokens, %d x %d, error %d: %g", levels[level], (int)p.T, (int)p.e, (int)p.d,
+                    p.error, off);
+            twin_free(&q);
+            prob_free(&p);
+        }
+        ck_host_close(&other);
+    }
+    if (old)
+        setenv("LOCI_CPU", old, 1);
+    else
+        unsetenv("LOCI_CPU");
+    free(old);
+}
+
 static void one_token_chunks_are_all_the_same(void)
 {
     prob p = prob_new(LOCI_SCAN_M, 1, 20, 2, 8, 8), q, r;
@@ -480,6 +526,7 @@ static void the_comparison_is_not_vacuous(void)
 
 #define TESTS(X) \
     X(exact_chunks_equal_the_recurrence) \
+    X(every_tail_of_a_strip_equals_the_recurrence) \
     X(one_token_chunks_are_all_the_same) \
     X(any_cut_gives_the_outputs_and_gradients_of_the_whole) \
     X(the_recurrences_agree_where_they_meet) \
