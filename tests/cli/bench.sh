@@ -10,7 +10,7 @@
 
 members='what backend dtype pass B H kv_heads T D M N K causal window_tok threads machine seconds p10_seconds p90_seconds
     least_seconds most_seconds cpu_seconds samples calls gflops peak_gflops fraction gflops_per_cpu_s
-    peak_gflops_per_cpu_s cpu_fraction peak bytes_per_s read_bytes_per_s read_fraction tokens_per_s'
+    peak_gflops_per_cpu_s cpu_fraction peak bytes_per_s read_bytes_per_s read_fraction triad_bytes_per_s tokens_per_s'
 
 bench() {
     loci bench "$@" --seconds=0.02 --threads=2 --json

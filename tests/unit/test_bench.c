@@ -10,6 +10,9 @@
 #include "core/device/cpu.h"
 #include "core/trial/trial.h"
 #include "tests/ck.h"
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 static loci_error ck_err = LOCI_ERROR_INIT;
 
@@ -196,7 +199,7 @@ static void fma__loops_compute_what_they_say(void)
 #include "core/bench/fma.inc"
 #undef LOCI_FMA
     };
-    static float ones[1024] __attribute__((aligned(64)));
+    static float ones[1024] __attribute__((aligned(64))), sums[1024] __attribute__((aligned(64)));
     int level;
 
     CK_OK(loci_cpu_level(&level, &ck_err));
@@ -213,7 +216,97 @@ static void fma__loops_compute_what_they_say(void)
         CU_ASSERT_DOUBLE_EQUAL(f->f32(1000), 24.0 * f->bytes / 4, 1e-3);
         CU_ASSERT_DOUBLE_EQUAL(f->f64(1000), 24.0 * f->bytes / 8, 1e-6);
         CK_TRUE(f->read(ones, sizeof ones) == 1023, "%s reads %g", f->name, f->read(ones, sizeof ones));
+        f->triad(sums, ones, ones, sizeof ones);
+        for (int k = 0; k < 1024; k++)
+            CK_TRUE(sums[k] == 4 * ones[k], "%s: triad[%d] = %g", f->name, k, (double)sums[k]);
     }
+}
+
+/* Loops of bf16 that this machine cannot run are counted, not passed over in silence. */
+static void dot__loops_compute_what_they_say(void)
+{
+    static const loci_dot *const all[] = {
+#define LOCI_DOT(name) &loci_dot_##name,
+#include "core/bench/dot.inc"
+#undef LOCI_DOT
+        NULL};
+    int level, ran = 0;
+
+    CK_OK(loci_cpu_level(&level, &ck_err));
+    for (size_t i = 0; all[i]; i++) {
+        const loci_dot *f = all[i];
+        if (!loci__dot_runs(f->need, level)) {
+            printf("    %s does not run here\n", f->name);
+            continue;
+        }
+        ran++;
+        for (int rounds = 0; rounds < 7; rounds++)
+            CK_TRUE(f->bf16(rounds) == (rounds % 2 ? f->odd : f->even), "%s: %d rounds come to %g", f->name, rounds,
+                    f->bf16(rounds));
+    }
+    if (!ran)
+        CK_SKIP("no instruction for bf16 runs here");
+}
+
+static void dot__a_cap_forbids_what_is_above_it(void)
+{
+    char *was = getenv("LOCI_CPU") ? strdup(getenv("LOCI_CPU")) : NULL;
+
+    CU_ASSERT_FALSE(loci__dot_runs(LOCI_DOT_AVX512BF16, LOCI_CPU_AVX2));
+    CU_ASSERT_FALSE(loci__dot_runs(LOCI_DOT_AMX, LOCI_CPU_REF));
+    setenv("LOCI_CPU", "avx512", 1);
+    CU_ASSERT_FALSE(loci__dot_runs(LOCI_DOT_AMX, LOCI_CPU_AVX512));
+    was ? setenv("LOCI_CPU", was, 1) : unsetenv("LOCI_CPU");
+    free(was);
+}
+
+/* ---- the clock of all threads ------------------------------------------------------------------------------------ */
+
+static void *be_busy(void *stop)
+{
+    while (!*(atomic_bool *)stop)
+        continue;
+    return NULL;
+}
+
+static double seconds_of(clockid_t id)
+{
+    struct timespec t;
+
+    clock_gettime(id, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* What another thread has used in half a millisecond of ours, as all clocks together saw it and as its own then says.
+ * The clock of the process misses all of it but once a tick; the median of many tries does not ask how busy a machine
+ * is. Its own clock is read last: to read it brings the others up to date. */
+static void cpu_clock__knows_at_once_what_another_thread_has_used(void)
+{
+    enum { TRIES = 41 };
+    atomic_bool stop = false;
+    pthread_t thread;
+    clockid_t other;
+    loci_cpu_clock clock;
+    double missed[TRIES];
+
+    if (pthread_create(&thread, NULL, be_busy, &stop))
+        CK_SKIP("no second thread");
+    pthread_getcpuclockid(thread, &other);
+    loci__cpu_clock_open(&clock);
+    CU_ASSERT(clock.n >= 2);
+    for (int i = 0; i < TRIES; i++) {
+        const double mine = seconds_of(CLOCK_THREAD_CPUTIME_ID), its = seconds_of(other);
+        const double all = loci__cpu_clock_read(&clock);
+        double now = mine;
+        while (now < mine + 5e-4)
+            now = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+        missed[i] = loci__cpu_clock_read(&clock) - all;
+        missed[i] = seconds_of(other) - its + seconds_of(CLOCK_THREAD_CPUTIME_ID) - mine - missed[i];
+    }
+    CK_TRUE(loci_bench_quantile(missed, TRIES, 0.5) < 5e-5, "%.0f us of CPU time are missed",
+            1e6 * loci_bench_quantile(missed, TRIES, 0.5));
+    stop = true;
+    pthread_join(thread, NULL);
 }
 
 /* ---- a trial's bare call -------------------------------------------------------------------------------------------
@@ -251,6 +344,26 @@ static loci_status rig(loci_conf **conf, loci_context **cx, const char *set)
     LOCI_TRY(loci_context_new(cx, *conf, getenv("LOCI_TEST_PLUGINS"), false, &ck_err));
 out:
     return status;
+}
+
+static void peak__of_bf16_is_the_fastest_loop_that_runs(void)
+{
+    const loci_bench_how how = {.seconds = 0.01};
+    loci_bench_machine m = {0};
+    loci_conf *conf = NULL;
+    loci_context *cx = NULL;
+
+    CK_OK(rig(&conf, &cx, "model.dim=16"));
+    CK_OK(loci_bench_find_peak(&m, cx, LOCI_BENCH_BF16, &how, &ck_err));
+    CU_ASSERT_EQUAL(m.threads, 2);
+    CU_ASSERT(m.peak[LOCI_BENCH_F32].flops > 0 && m.peak[LOCI_BENCH_F32].cpu_flops > 0);
+    CU_ASSERT(m.peak[LOCI_BENCH_BF16].cpu_flops >= m.peak[LOCI_BENCH_F32].cpu_flops);
+    CU_ASSERT_EQUAL(m.peak[LOCI_BENCH_F64].flops, 0);
+    CU_ASSERT(strstr(m.peak[LOCI_BENCH_F32].name, "f32 fma, ") == m.peak[LOCI_BENCH_F32].name);
+    for (uint32_t i = 0; i < m.n_dots; i++)
+        CU_ASSERT(m.dot[i].cpu_flops <= m.peak[LOCI_BENCH_BF16].cpu_flops);
+    loci_context_free(cx);
+    loci_conf_free(conf);
 }
 
 /* Outputs, end states and their gradients of n calls are those of one, and gradients of inputs n times them. */
@@ -364,6 +477,10 @@ static void empty__is_a_class_like_any_other(void)
     X(measure__stops_when_told) \
     X(measure__survives_every_failing_allocation) \
     X(fma__loops_compute_what_they_say) \
+    X(dot__loops_compute_what_they_say) \
+    X(dot__a_cap_forbids_what_is_above_it) \
+    X(cpu_clock__knows_at_once_what_another_thread_has_used) \
+    X(peak__of_bf16_is_the_fastest_loop_that_runs) \
     X(bare__backward_can_be_made_again) \
     X(component__a_row_is_filled_in) \
     X(empty__is_a_class_like_any_other)
