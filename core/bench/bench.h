@@ -11,7 +11,8 @@
  *  (3) CPU time is that of all threads together (clock.c). On a machine with neighbours it is the steadier measure; a
  *      thread that waits for work spins for a moment and counts.
  *  (4) Operations are the useful ones: of an attention the visible pairs alone, of a backward alone 5 products of a
- *      pair where a forward has 2. Where nobody has agreed on a number (a memory, a mixer) it is 0: unknown.
+ *      pair where a forward has 2; of a memory, mixer or composition what its class counts. Where nothing is said it is
+ *      0: unknown.
  *  (5) Nothing here judges: no result depends on the numbers, and no test on a clock.
  */
 #ifndef LOCI_CORE_BENCH_BENCH_H
@@ -76,7 +77,7 @@ loci_status loci_bench_find_peak(loci_bench_machine *m, loci_context *cx, enum l
                                  const loci_bench_how *how, loci_error *err);
 loci_status loci_bench_bandwidth(loci_bench_machine *m, loci_context *cx, const loci_bench_how *how, loci_error *err);
 
-/* ---- work (work.c) ----------------------------------------------------------------------------------------------- */
+/* ---- work (work.c, cost.c) --------------------------------------------------------------------------------------- */
 
 enum loci_bench_pass { LOCI_BENCH_FORWARD, LOCI_BENCH_BACKWARD, LOCI_BENCH_DECODE };
 
@@ -92,6 +93,9 @@ typedef struct loci_bench_size {
 /* Pairs of a query and a key it sees, of T queries at positions offset .. offset + T - 1 before S keys. */
 double loci_bench_pairs(int64_t T, int64_t S, int64_t offset, bool causal, int64_t window_tok);
 double loci_bench_attention_flops(const loci_bench_size *z);
+/* Of any other component, from what its class says behind "Cost: " (cost.c); a backward is twice the forward. 0: it does
+ * not say. */
+double loci_bench_node_flops(const loci_node *n, const loci_bench_size *z);
 /* q, k, v and o of a decode, each once: what must come from memory. Keys beyond the window need not. */
 double loci_bench_decode_bytes(const loci_bench_size *z);
 

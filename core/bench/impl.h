@@ -22,4 +22,15 @@ typedef struct loci_cpu_clock {
 void loci__cpu_clock_open(loci_cpu_clock *c);
 double loci__cpu_clock_read(const loci_cpu_clock *c);
 
+/* expr.c: the value of an expression of names; NaN when it is none. A name that is unknown is NaN. */
+typedef struct loci_names {
+    double (*value)(void *arg, const char *name, size_t n);
+    double (*seen)(void *arg, double back);
+    void *arg;
+} loci_names;
+double loci__expr(const char *text, size_t n, const loci_names *names);
+
+/* cost.c: operations of one token, forward; 0: its class does not say. */
+double loci__bench_token_flops(const loci_node *n, const loci_bench_size *z);
+
 #endif

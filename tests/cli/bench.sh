@@ -97,7 +97,9 @@ memories_mixers_and_compositions_are_measured() {
     for i in 0 1 2 3 4 5; do sane $i; done
     near tokens "$(awk "BEGIN { print $(row 0 tokens_per_s) * $(row 0 seconds) }")" 32 0.001
     near 'tokens of a decode' "$(awk "BEGIN { print $(row 2 tokens_per_s) * $(row 2 seconds) }")" 1 0.001
-    is 'nobody counts the work of a memory' "$(row 0 gflops)" null
+    near 'operations of a memory' "$(awk "BEGIN { print $(row 0 gflops) * $(row 0 seconds) * 1e9 }")" $((32 * 2 * 7 * 256)) 1
+    bench memory --backend=zero -H 2 -T 32 -D 16
+    is 'what a class does not count is not counted' "$(row 0 gflops)" null
     bench memory --layer --backend=delta -T 32
     sane 0
     bench mixer --backend=mha,gla --pass=forward,backward,decode -T 32

@@ -83,6 +83,49 @@ static void decode_bytes__read_each_key_head_once_and_the_window_only(void)
     CU_ASSERT_EQUAL(loci_bench_decode_bytes(&z), 2 * (2 * 4 + 2 * 2 * 3) * 8 * 2);
 }
 
+/* ---- formulas ---------------------------------------------------------------------------------------------------- */
+
+static double name_value(void *arg, const char *name, size_t n)
+{
+    (void)arg;
+    return n == 2 && !memcmp(name, "dk", 2) ? 3 : n == 2 && !memcmp(name, "dv", 2) ? 5 : n == 1 && *name == 'N' ? 7 : NAN;
+}
+
+static double seen_value(void *arg, double back)
+{
+    (void)arg;
+    return back > 0 ? back : 100;
+}
+
+static void expr__means_what_a_formula_means(void)
+{
+    static const struct {
+        const char *text;
+        double value;
+    } good[] = {{"7 dk dv", 105},
+                {"2 N + 2 dk (dk + dv) seen(0)", 14 + 6 * 8 * 100},
+                {"seen(dk) dv", 15},
+                {"4 dk^2", 36},
+                {"2 ^ 3", 8},
+                {"9 [dk = 3] + 5 [dk > 3] + 2 [dk < 4]", 11},
+                {"N / 2 * 4", 14},
+                {"N - dk - dv", -1},
+                {"0.5 N\ndk", 10.5},
+                {"(((1)))", 1}};
+    static const char *const bad[] = {"",    "the mixer's", "per token 7 dk", "7 dk,", "2 +",    "(2",     "[2 = 2",
+                                      "[2]", "seen 3",      "seen(",          "1 / 0", "dk dq", "2 ) 3", "-",
+                                      "((((((((((((((((((((((((((((((((((((((((1))))))))))))))))))))))))))))))))))))))))"};
+    const loci_names names = {name_value, seen_value, NULL};
+
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        const double x = loci__expr(good[i].text, strlen(good[i].text), &names);
+        CK_TRUE(x == good[i].value, "%s = %g", good[i].text, x);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CK_TRUE(isnan(loci__expr(bad[i], strlen(bad[i]), &names)), "`%s` has a value", bad[i]);
+    CU_ASSERT_EQUAL(loci__expr("12 dk", 1, &names), 1); /* the rest does not belong to it */
+}
+
 /* ---- sampling ---------------------------------------------------------------------------------------------------- */
 
 struct counter {
@@ -451,6 +494,71 @@ static void component__a_row_is_filled_in(void)
     loci_conf_free(conf);
 }
 
+static void count(double *out, const char *kind, const char *sets, bool layer, const loci_bench_size *z)
+{
+    const loci_bench_how how = {.seconds = 1e-6};
+    loci_conf *conf = NULL;
+    loci_context *cx = NULL;
+    loci_bench_row row = {.flops = -1};
+    char copy[256], *save = NULL;
+
+    snprintf(copy, sizeof copy, "%s", sets);
+    CK_OK(loci_conf_new(&conf, &ck_err));
+    CK_OK(loci_conf_set(conf, "plugins.ownership=off", "test", &ck_err));
+    for (char *set = strtok_r(copy, " ", &save); set; set = strtok_r(NULL, " ", &save))
+        CK_OK(loci_conf_set(conf, set, "test", &ck_err));
+    CK_OK(loci_context_new(&cx, conf, getenv("LOCI_TEST_PLUGINS"), false, &ck_err));
+    CK_OK(loci_bench_component(&row, cx, kind, layer, z, &how, &ck_err));
+    loci_context_free(cx);
+    loci_conf_free(conf);
+    *out = row.flops;
+}
+
+/* What loci_bench_component counts with these settings. */
+static double counted(const char *kind, const char *sets, bool layer, const loci_bench_size *z)
+{
+    double flops = -1;
+
+    count(&flops, kind, sets, layer, z);
+    return flops;
+}
+
+static void cost__is_what_the_class_says_of_its_sizes(void)
+{
+    loci_bench_size z = {.B = 2, .H = 3, .Hk = 3, .T = 10, .D = 8, .dtype = loci_f32}, wide = z;
+    double mha, gla, memory;
+
+    if (!getenv("LOCI_TEST_PLUGINS"))
+        CK_SKIP("LOCI_TEST_PLUGINS does not say where the plugins are");
+    CU_ASSERT_EQUAL(counted("memory", "memory.backend=delta", false, &z), 20 * 3 * 7 * 64);
+    CU_ASSERT_EQUAL(counted("memory", "memory.backend=hebbian", false, &z), 20 * 3 * 5 * 64);
+    CU_ASSERT_EQUAL(counted("memory", "memory.backend=titans", false, &z), 20 * 3 * 9 * 64);
+    CU_ASSERT_EQUAL(counted("memory", "memory.backend=titans memory.titans.depth=2 memory.titans.expansion=4", false, &z),
+                    20 * 3 * 56 * 64);
+    CU_ASSERT_EQUAL(counted("memory", "memory.backend=zero", false, &z), 0);
+    z.pass = LOCI_BENCH_BACKWARD;
+    CU_ASSERT_EQUAL(counted("memory", "memory.backend=delta", false, &z), 2 * 20 * 3 * 7 * 64);
+    z.pass = LOCI_BENCH_DECODE;
+    CU_ASSERT_EQUAL(counted("memory", "memory.backend=delta", false, &z), 2 * 3 * 7 * 64);
+
+    /* q, k, v, o of 16 x 16, 2 heads of 8: 4 * 8 operations a pair and head; 55 pairs a row, 27 in a window of 3 */
+    wide.D = 16;
+    mha = counted("mixer", "mixer.backend=mha mixer.mha.heads=2", false, &wide);
+    CU_ASSERT_EQUAL(mha, 20 * 2 * 4 * 256 + 2 * 55 * 2 * 32);
+    CU_ASSERT_EQUAL(counted("mixer", "mixer.backend=mha mixer.mha.heads=2 mixer.mha.window_tok=3", false, &wide),
+                    20 * 2 * 4 * 256 + 2 * 27 * 2 * 32);
+    gla = counted("mixer", "mixer.backend=gla mixer.gla.heads=2", false, &wide);
+    CU_ASSERT(gla > 20 * 5 * 0.5 * 256 / 2);
+    memory = counted("memory", "memory.backend=delta memory.heads=2", true, &wide);
+    CU_ASSERT(memory > 20 * 2 * 7 * 64);
+    CU_ASSERT_EQUAL(counted("compose", "compose.backend=plain mixer.backend=mha mixer.mha.heads=2", false, &wide), mha);
+    CU_ASSERT_EQUAL(counted("compose",
+                            "compose.backend=mag mixer.backend=mha mixer.mha.heads=2 memory.backend=delta memory.heads=2",
+                            false, &wide),
+                    mha + memory);
+    CU_ASSERT_EQUAL(counted("compose", "compose.backend=mag memory.backend=zero", false, &wide), 0); /* says: none */
+}
+
 static void empty__is_a_class_like_any_other(void)
 {
     const loci_bench_how how = {.seconds = 0.001};
@@ -471,6 +579,7 @@ static void empty__is_a_class_like_any_other(void)
     X(pairs__are_those_the_mask_shows) \
     X(flops__count_two_products_forward_and_five_backward) \
     X(decode_bytes__read_each_key_head_once_and_the_window_only) \
+    X(expr__means_what_a_formula_means) \
     X(measure__counts_its_calls_and_orders_its_times) \
     X(measure__puts_back_before_every_call) \
     X(measure__passes_a_failure_on) \
@@ -483,6 +592,7 @@ static void empty__is_a_class_like_any_other(void)
     X(peak__of_bf16_is_the_fastest_loop_that_runs) \
     X(bare__backward_can_be_made_again) \
     X(component__a_row_is_filled_in) \
+    X(cost__is_what_the_class_says_of_its_sizes) \
     X(empty__is_a_class_like_any_other)
 
 CK_MAIN("bench", TESTS)
