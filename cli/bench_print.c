@@ -51,6 +51,7 @@ static void put_rates(json_t *row, const loci_bench_row *r, const loci_bench_mac
     put(row, "read_bytes_per_s", cli_real(m->read > 0 ? m->read : NAN));
     put(row, "read_fraction", cli_real(over(bytes, m->read)));
     put(row, "triad_bytes_per_s", cli_real(m->triad > 0 ? m->triad : NAN));
+    put(row, "state_bytes", count((int64_t)r->state_bytes));
     put(row, "tokens_per_s", cli_real(over(r->tokens, r->t.median)));
 }
 

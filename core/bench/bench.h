@@ -103,7 +103,8 @@ double loci_bench_decode_bytes(const loci_bench_size *z);
 
 typedef struct loci_bench_row {
     loci_bench_times t;
-    double flops, bytes, tokens; /* of one call; 0: unknown or none */
+    double flops, bytes, tokens; /* of one call; 0: unknown or none            */
+    double state_bytes;          /* of a stream; 0: there is none              */
     char backend[128];
 } loci_bench_row;
 

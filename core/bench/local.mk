@@ -23,10 +23,10 @@ noinst_LTLIBRARIES         += %D%/libfma_avx512.la
 libloci_la_LIBADD          += %D%/libfma_avx512.la
 endif
 
-if HAVE_AVX512BF16
+if HAVE_BF16
 noinst_LTLIBRARIES             += %D%/libdot_avx512bf16.la
 %C%_libdot_avx512bf16_la_SOURCES = %D%/dot_avx512bf16.c
-%C%_libdot_avx512bf16_la_CFLAGS  = $(KERNEL_CFLAGS) $(AVX512BF16_CFLAGS)
+%C%_libdot_avx512bf16_la_CFLAGS  = $(KERNEL_CFLAGS) $(BF16_CFLAGS)
 libloci_la_LIBADD              += %D%/libdot_avx512bf16.la
 endif
 

@@ -10,7 +10,8 @@
 
 members='what backend dtype pass B H kv_heads T D M N K causal window_tok threads machine seconds p10_seconds p90_seconds
     least_seconds most_seconds cpu_seconds samples calls gflops peak_gflops fraction gflops_per_cpu_s
-    peak_gflops_per_cpu_s cpu_fraction peak bytes_per_s read_bytes_per_s read_fraction triad_bytes_per_s tokens_per_s'
+    peak_gflops_per_cpu_s cpu_fraction peak bytes_per_s read_bytes_per_s read_fraction triad_bytes_per_s
+    state_bytes tokens_per_s'
 
 bench() {
     loci bench "$@" --seconds=0.02 --threads=2 --json
@@ -120,7 +121,7 @@ models_are_measured() {
     is compositions "$(row 0 backend) $(row 1 backend)" 'plain mag'
     sane 0
     sane 1
-    holds 'a decode reads its weights' "$(row 0 bytes_per_s) > 0"
+    holds 'a decode reads its weights and its state' "$(row 0 bytes_per_s) * $(row 0 seconds) > $(row 0 state_bytes) + 1"
 }
 
 products_startup_and_calls_are_measured() {
