@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention of loci beside PyTorch's scaled_dot_product_attention: causal, one row, forward or backward alone.
 
-    bench/attention.py [--dtype f32|bf16] [--pass forward|backward] [--widths 64,128] [--tokens 512,2048,8192]
+    bench/attention.py [--dtype f32|bf16] [--pass forward|backward] [--widths 64,128] [--tokens 512,2048,8192] [--cpu avx2]
 
 H D = 1024 in every case. A backward is timed by itself on both sides: 5 products of a pair of query and key where a
-forward has 2.
+forward has 2. With --cpu, which caps the instructions of loci, there is no peer.
 """
 from common import Session, arguments, median_seconds, of_loci, of_peer, turns
 
@@ -16,18 +16,19 @@ def main():
     p = arguments(__doc__)
     p.add_argument("--dtype", default="f32", choices=["f32", "bf16"])
     p.add_argument("--pass", dest="which", default="forward", choices=["forward", "backward"])
+    p.add_argument("--cpu", choices=["ref", "avx2", "avx512"])
     p.add_argument("--widths", default="64,128")
     p.add_argument("--tokens", default="512,2048,8192")
     o = p.parse_args()
     s = Session(o)
     widths, tokens = ([int(x) for x in text.split(",")] for text in (o.widths, o.tokens))
-    torch = s.torch()
+    torch = None if o.cpu else s.torch()
     rows = {}
 
     def ours():
         for d in widths:
             for r in s.loci("attention", "--backend=cpu", f"--dtype={o.dtype}", f"--pass={o.which}", "-H", CHANNELS // d,
-                            "-D", d, "-T", o.tokens):
+                            "-D", d, "-T", o.tokens, env={"LOCI_CPU": o.cpu} if o.cpu else None):
                 rows.setdefault((d, r["T"]), []).append(r)
         return {}
 
@@ -50,7 +51,7 @@ def main():
     sides = {"loci": ours, **({"PyTorch SDPA": theirs} if torch else {})}
     got = turns(o.rounds, sides)
     for (d, t), r in rows.items():
-        s.emit(what="attention", which=o.which, dtype=o.dtype, H=CHANNELS // d, D=d, T=t, loci=of_loci(r),
+        s.emit(what="attention", which=o.which, dtype=o.dtype, cpu=o.cpu, H=CHANNELS // d, D=d, T=t, loci=of_loci(r),
                peers={n: of_peer(c[d, t]) for n, c in got.items() if n != "loci"})
 
 

@@ -87,8 +87,13 @@ class Session:
 
 
 def bare(words):
-    """Without the place of the results, which is of no interest later."""
-    return [w for i, w in enumerate(words) if not w.startswith("--out") and (i == 0 or words[i - 1] != "--out")]
+    """What tells a measurement from another: not where the command lies, nor where results go."""
+    kept, skip = [], False
+    for w in words:
+        if not skip and w not in ("--out", "--loci") and not w.startswith(("--out=", "--loci=")):
+            kept.append(w)
+        skip = w in ("--out", "--loci")
+    return kept
 
 
 def machine():
@@ -144,8 +149,3 @@ def of_loci(rows):
 
 def of_peer(seconds):
     return {"seconds": statistics.median(seconds), "all": seconds}
-
-
-def parent_of(path):
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    return path

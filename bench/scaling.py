@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How layers scale: time against the length of a sequence, time and state of decoding, and time against threads.
 
-    bench/scaling.py length|stream|threads [--longest 65536]
+    bench/scaling.py length|stream|threads [--layer full|window|gla|titans] [--longest 65536]
 
 Layers of width 512 with eight heads, float32: softmax attention over everything, the same in a window of 256, gated
 linear attention, and the Titans memory with its front end. No peer. A length is left out where one call would take
@@ -36,6 +36,8 @@ def lengths(first, last):
 
 def length(s):
     for name, (what, words) in LAYERS.items():
+        if s.options.layer not in name:
+            continue
         before = 0
         for t in lengths(256, s.options.longest):
             if 4 * before > PATIENCE:
@@ -69,6 +71,7 @@ def threads(s):
 def main():
     p = arguments(__doc__, rounds=1)
     p.add_argument("which", choices=["length", "stream", "threads"])
+    p.add_argument("--layer", default="", help="of `length`: only layers whose name contains it")
     p.add_argument("--longest", type=int, default=65536)
     o = p.parse_args()
     {"length": length, "stream": stream, "threads": threads}[o.which](Session(o))
