@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define SHORTEST 50e-6
-#define LEAST 5
+#define LEAST 3
 #define PATIENCE 20
 #define MOST 65536
 

@@ -164,7 +164,7 @@ static void measure__counts_its_calls_and_orders_its_times(void)
     loci_bench_times t;
 
     CK_OK(loci_bench_measure(&t, &call, &how, &ck_err));
-    CU_ASSERT(t.samples >= 5);
+    CU_ASSERT(t.samples >= 3);
     CK_TRUE(t.calls > t.samples, "%u samples, %llu calls: too short for one each", t.samples,
             (unsigned long long)t.calls);
     CU_ASSERT(c.calls >= t.calls + 2); /* the warm-up */
@@ -489,7 +489,7 @@ static void component__a_row_is_filled_in(void)
     CU_ASSERT_EQUAL(row.flops, loci_bench_attention_flops(&z));
     CU_ASSERT_EQUAL(row.bytes, 0);
     CU_ASSERT_EQUAL(row.tokens, 24);
-    CU_ASSERT(row.t.samples >= 5);
+    CU_ASSERT(row.t.samples >= 3);
     loci_context_free(cx);
     loci_conf_free(conf);
 }
