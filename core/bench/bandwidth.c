@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The bandwidth: how fast the threads of a context read memory together, and how fast they do the triad a = b + s c. The
- * buffer is larger than the caches; the best of several runs counts.
+ * The bandwidth: how fast the threads of a context read memory together, and how fast they do the triad a = b + s c.
+ * The buffer is larger than the caches; the best of several runs counts.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"

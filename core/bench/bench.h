@@ -49,7 +49,8 @@ loci_status loci_bench_measure(loci_bench_times *out, const loci_bench_call *c, 
 /* Quantile q in [0, 1] of n >= 1 numbers, which are put into order: linear between the two that are nearest. */
 double loci_bench_quantile(double *x, size_t n, double q);
 
-/* ---- the machine (peak.c, dot.c, bandwidth.c) --------------------------------------------------------------------------- */
+/* ---- the machine (peak.c, dot.c, bandwidth.c)
+ * --------------------------------------------------------------------------- */
 
 enum loci_bench_unit { LOCI_BENCH_F32, LOCI_BENCH_F64, LOCI_BENCH_BF16, LOCI_BENCH_UNITS };
 #define LOCI_BENCH_DOTS 4
@@ -93,8 +94,8 @@ typedef struct loci_bench_size {
 /* Pairs of a query and a key it sees, of T queries at positions offset .. offset + T - 1 before S keys. */
 double loci_bench_pairs(int64_t T, int64_t S, int64_t offset, bool causal, int64_t window_tok);
 double loci_bench_attention_flops(const loci_bench_size *z);
-/* Of any other component, from what its class says behind "Cost: " (cost.c); a backward is twice the forward. 0: it does
- * not say. */
+/* Of any other component, from what its class says behind "Cost: " (cost.c); a backward is twice the forward. 0: it
+ * does not say. */
 double loci_bench_node_flops(const loci_node *n, const loci_bench_size *z);
 /* q, k, v and o of a decode, each once: what must come from memory. Keys beyond the window need not. */
 double loci_bench_decode_bytes(const loci_bench_size *z);

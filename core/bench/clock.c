@@ -4,9 +4,9 @@
  *
  * The clock of the process will not do: it knows how long *other* threads have run only up to the kernel's last tick,
  * some milliseconds ago. Two threads that compute for a millisecond are then seen as one, and the best or the median of
- * many such samples makes a machine twice as fast as it is. The clock of a thread is brought up to date when it is read,
- * also by another thread; so those of all threads there are at the beginning are added. A thread that has ended counts
- * nothing, and one that is made later is not seen: a context has all its threads when it is opened.
+ * many such samples makes a machine twice as fast as it is. The clock of a thread is brought up to date when it is
+ * read, also by another thread; so those of all threads there are at the beginning are added. A thread that has ended
+ * counts nothing, and one that is made later is not seen: a context has all its threads when it is opened.
  */
 #include "core/bench/impl.h"
 #include <dirent.h>

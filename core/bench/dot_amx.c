@@ -5,8 +5,8 @@
  *
  *     tiles 0 1 2 3   sums: A B, -A B, A B', -A B'        tiles 4 5   A, -A        tiles 6 7   B, B'
  *
- * Four sums hide the latency of a product. Odd rounds add and even ones take back, so that no sum ever leaves the numbers
- * it began between; all are exact. A row of A holds the bf16 numbers 1 to 32; B is 1/4 everywhere and B' 1/2.
+ * Four sums hide the latency of a product. Odd rounds add and even ones take back, so that no sum ever leaves the
+ * numbers it began between; all are exact. A row of A holds the bf16 numbers 1 to 32; B is 1/4 everywhere and B' 1/2.
  *
  * The sum that is returned is that of tile 0 alone.
  */

@@ -3,8 +3,8 @@
  * What a CPU can do with vdpbf16ps: sixteen float32 sums, to each of which a pair of bf16 products is added.
  *
  * Odd rounds add a b, even ones a (-b), so that no sum ever leaves the numbers it began between. a is 1 to 32 over the
- * lanes and b is 1/4: every product and sum is exact. The chains begin apart, at 0 to 11, or a compiler would compute one
- * of them.
+ * lanes and b is 1/4: every product and sum is exact. The chains begin apart, at 0 to 11, or a compiler would compute
+ * one of them.
  */
 #include "core/bench/dot.h"
 #include <immintrin.h>
@@ -39,4 +39,5 @@ static double loop(int64_t rounds)
     return sum;
 }
 
-const loci_dot loci_dot_avx512bf16 = {"vdpbf16ps", LOCI_DOT_AVX512BF16, 2.0 * 2 * 16 * N_CHAINS, 1056, 1056 + 12 * 132, loop};
+const loci_dot loci_dot_avx512bf16 = {"vdpbf16ps", LOCI_DOT_AVX512BF16, 2.0 * 2 * 16 * N_CHAINS,
+                                      1056,        1056 + 12 * 132,     loop};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * core/bench/fma: for each instruction set a loop of nothing but multiply-adds, one of nothing but loads, and the triad.
+ * core/bench/fma: for each instruction set a loop of nothing but multiply-adds, one of nothing but loads, and the
+ * triad.
  */
 #ifndef LOCI_CORE_BENCH_FMA_H
 #define LOCI_CORE_BENCH_FMA_H

@@ -3,11 +3,10 @@
  * The peak: what the threads of a context reach when they do nothing but multiply and add.
  *
  *  (1) The work is cut finer than there are threads, so that one that is held up for a moment does not hold up all. Of
- *      the time on the wall the best of many short runs counts, because only too little can be measured, never too much.
- *  (2) CPU time is what a thread was given, whoever else was at work: nothing has to be picked, and the median of the
- *      runs counts.
- *  (3) bf16 has the fastest of the loops that can multiply it: an instruction for bf16 that is slower than a float32
- *      multiply-add is no peak.
+ *      the time on the wall the best of many short runs counts, because only too little can be measured, never too
+ * much. (2) CPU time is what a thread was given, whoever else was at work: nothing has to be picked, and the median of
+ * the runs counts. (3) bf16 has the fastest of the loops that can multiply it: an instruction for bf16 that is slower
+ * than a float32 multiply-add is no peak.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"

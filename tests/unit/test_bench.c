@@ -88,7 +88,10 @@ static void decode_bytes__read_each_key_head_once_and_the_window_only(void)
 static double name_value(void *arg, const char *name, size_t n)
 {
     (void)arg;
-    return n == 2 && !memcmp(name, "dk", 2) ? 3 : n == 2 && !memcmp(name, "dv", 2) ? 5 : n == 1 && *name == 'N' ? 7 : NAN;
+    return n == 2 && !memcmp(name, "dk", 2)   ? 3
+           : n == 2 && !memcmp(name, "dv", 2) ? 5
+           : n == 1 && *name == 'N'           ? 7
+                                              : NAN;
 }
 
 static double seen_value(void *arg, double back)
@@ -102,19 +105,17 @@ static void expr__means_what_a_formula_means(void)
     static const struct {
         const char *text;
         double value;
-    } good[] = {{"7 dk dv", 105},
-                {"2 N + 2 dk (dk + dv) seen(0)", 14 + 6 * 8 * 100},
-                {"seen(dk) dv", 15},
-                {"4 dk^2", 36},
-                {"2 ^ 3", 8},
-                {"9 [dk = 3] + 5 [dk > 3] + 2 [dk < 4]", 11},
-                {"N / 2 * 4", 14},
-                {"N - dk - dv", -1},
-                {"0.5 N\ndk", 10.5},
-                {"(((1)))", 1}};
-    static const char *const bad[] = {"",    "the mixer's", "per token 7 dk", "7 dk,", "2 +",    "(2",     "[2 = 2",
-                                      "[2]", "seen 3",      "seen(",          "1 / 0", "dk dq", "2 ) 3", "-",
-                                      "((((((((((((((((((((((((((((((((((((((((1))))))))))))))))))))))))))))))))))))))))"};
+    } good[] = {{"7 dk dv", 105},    {"2 N + 2 dk (dk + dv) seen(0)", 14 + 6 * 8 * 100},
+                {"seen(dk) dv", 15}, {"4 dk^2", 36},
+                {"2 ^ 3", 8},        {"9 [dk = 3] + 5 [dk > 3] + 2 [dk < 4]", 11},
+                {"N / 2 * 4", 14},   {"N - dk - dv", -1},
+                {"0.5 N\ndk", 10.5}, {"(((1)))", 1}};
+    static const char *const bad[] = {
+        "",       "the mixer's", "per token 7 dk",
+        "7 dk,",  "2 +",         "(2",
+        "[2 = 2", "[2]",         "seen 3",
+        "seen(",  "1 / 0",       "dk dq",
+        "2 ) 3",  "-",           "((((((((((((((((((((((((((((((((((((((((1))))))))))))))))))))))))))))))))))))))))"};
     const loci_names names = {name_value, seen_value, NULL};
 
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -533,8 +534,9 @@ static void cost__is_what_the_class_says_of_its_sizes(void)
     CU_ASSERT_EQUAL(counted("memory", "memory.backend=delta", false, &z), 20 * 3 * 7 * 64);
     CU_ASSERT_EQUAL(counted("memory", "memory.backend=hebbian", false, &z), 20 * 3 * 5 * 64);
     CU_ASSERT_EQUAL(counted("memory", "memory.backend=titans", false, &z), 20 * 3 * 9 * 64);
-    CU_ASSERT_EQUAL(counted("memory", "memory.backend=titans memory.titans.depth=2 memory.titans.expansion=4", false, &z),
-                    20 * 3 * 56 * 64);
+    CU_ASSERT_EQUAL(
+        counted("memory", "memory.backend=titans memory.titans.depth=2 memory.titans.expansion=4", false, &z),
+        20 * 3 * 56 * 64);
     CU_ASSERT_EQUAL(counted("memory", "memory.backend=zero", false, &z), 0);
     z.pass = LOCI_BENCH_BACKWARD;
     CU_ASSERT_EQUAL(counted("memory", "memory.backend=delta", false, &z), 2 * 20 * 3 * 7 * 64);
@@ -552,10 +554,11 @@ static void cost__is_what_the_class_says_of_its_sizes(void)
     memory = counted("memory", "memory.backend=delta memory.heads=2", true, &wide);
     CU_ASSERT(memory > 20 * 2 * 7 * 64);
     CU_ASSERT_EQUAL(counted("compose", "compose.backend=plain mixer.backend=mha mixer.mha.heads=2", false, &wide), mha);
-    CU_ASSERT_EQUAL(counted("compose",
-                            "compose.backend=mag mixer.backend=mha mixer.mha.heads=2 memory.backend=delta memory.heads=2",
-                            false, &wide),
-                    mha + memory);
+    CU_ASSERT_EQUAL(
+        counted("compose",
+                "compose.backend=mag mixer.backend=mha mixer.mha.heads=2 memory.backend=delta memory.heads=2", false,
+                &wide),
+        mha + memory);
     CU_ASSERT_EQUAL(counted("compose", "compose.backend=mag memory.backend=zero", false, &wide), 0); /* says: none */
 }
 
