@@ -13,7 +13,8 @@ import pathlib
 import statistics
 
 import plots
-from goals import kind, lines_of, ratio
+from goals import kind, lines_of
+from pieces import PIECES
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -202,7 +203,7 @@ the useful ones: a pair of query and key that the mask hides is no work, a backw
 forward has 2, and a memory's are those of its plain recurrence.
 
 {machine}
-## Goals
+{missing}## Goals
 
 {goals}
 ## Attention
@@ -240,8 +241,10 @@ def main():
     p.add_argument("--out", type=pathlib.Path, default=HERE.parent / "docs" / "benchmarks.md")
     o = p.parse_args()
     records = read(o.results)
+    absent = [n for n in PIECES if not (o.results / f"{n}.jsonl").exists()]
+    missing = f"Not measured for this page: {', '.join(absent)}.\n\n" if absent else ""
     parts = {f.__name__: f(records) for f in (machine, goals, attention, window, decode, memory, train, small)}
-    o.out.write_text(PAGE.format(**parts, scaling=scaling(records, o.out.with_suffix(""))), encoding="utf-8")
+    o.out.write_text(PAGE.format(**parts, missing=missing, scaling=scaling(records, o.out.with_suffix(""))), encoding="utf-8")
 
 
 if __name__ == "__main__":
