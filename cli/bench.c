@@ -3,8 +3,8 @@
  * loci bench: how long components and whole models take, beside what the machine can do.
  *
  *  (1) Lists (--backend, --dtype, --pass, -T, -D) make a row of every combination, in that order of nesting.
- *  (2) The machine is measured once, on the threads of the first context, before the first row that can be held against
- *      it.
+ *  (2) The machine is measured on the threads of the first context, before the first row that can be held against it:
+ *      once, and the peak of float64 or bf16 once there is a row of that type.
  *  (3) A row that fails, or Ctrl-C, ends the run; what has been measured is printed all the same.
  */
 #include "cli/bench.h"
@@ -65,19 +65,30 @@ out:
     return status;
 }
 
+static void say_machine(const loci_bench_machine *m)
+{
+    fprintf(stderr, "bench: %u thread%s, %s: %.1f GFLOP/s in f32", m->threads, m->threads == 1 ? "" : "s", m->isa,
+            m->peak[LOCI_BENCH_F32].flops / 1e9);
+    if (m->peak[LOCI_BENCH_F64].flops > 0)
+        fprintf(stderr, ", %.1f in f64", m->peak[LOCI_BENCH_F64].flops / 1e9);
+    for (uint32_t i = 0; i < m->n_dots; i++)
+        fprintf(stderr, ", %.1f by %s", m->dot[i].flops / 1e9, m->dot[i].name);
+    fprintf(stderr, "; reads %.1f GB/s, triad %.1f GB/s\n", m->read / 1e9, m->triad / 1e9);
+}
+
 /* (2) */
-static loci_status know_machine(struct session *s, loci_error *err)
+static loci_status know_machine(struct session *s, enum loci_bench_unit unit, loci_error *err)
 {
     loci_status status = LOCI_OK;
 
-    if (s->machine.isa)
+    if (s->machine.peak[unit].flops > 0)
         return LOCI_OK;
-    LOCI_TRY(loci_bench_peak(&s->machine, s->cx, &s->how, err));
-    LOCI_TRY(loci_bench_bandwidth(&s->machine, s->cx, &s->how, err));
+    LOCI_TRY(loci_bench_find_peak(&s->machine, s->cx, unit, &s->how, err));
+    if (s->machine.read <= 0)
+        LOCI_TRY(loci_bench_bandwidth(&s->machine, s->cx, &s->how, err));
+    cli_clear_line();
     if (s->o->level >= LOCI_LOG_INFO)
-        fprintf(stderr, "bench: %u thread%s, %s: %.1f GFLOP/s in f32, %.1f in f64, reads %.1f GB/s\n",
-                s->machine.threads, s->machine.threads == 1 ? "" : "s", s->machine.isa, s->machine.flops[0] / 1e9,
-                s->machine.flops[1] / 1e9, s->machine.read / 1e9);
+        say_machine(&s->machine);
 out:
     return status;
 }
@@ -208,8 +219,10 @@ static loci_status run_context(struct session *s, const struct lists *l, const c
               : bench_ask.what == BENCH_CALL ? NULL
               : dtype                        ? dtype
                                              : "f32";
-    if (c.dtype)
+    if (c.dtype) {
         LOCI_TRY(bench_dtype(&c.z.dtype, c.dtype, err));
+        LOCI_TRY(know_machine(s, loci_bench_unit_of(c.z.dtype), err));
+    }
     for (uint32_t p = 0; p < turns(&l->pass); p++)
         for (uint32_t t = 0; t < turns(&l->tokens); t++)
             for (uint32_t d = 0; d < turns(&l->width); d++) {
@@ -250,8 +263,6 @@ static loci_status run_all(struct session *s, const struct lists *l, loci_error 
     for (uint32_t b = 0; b < turns(&l->backend); b++)
         for (uint32_t d = 0; d < turns(&l->dtype); d++) {
             LOCI_TRY(open_context(s, item(&l->backend, b), item(&l->dtype, d), err));
-            if (bench_ask.what != BENCH_CALL)
-                LOCI_TRY(know_machine(s, err));
             LOCI_TRY(run_context(s, l, item(&l->backend, b), item(&l->dtype, d), err));
         }
 out:

@@ -35,22 +35,23 @@ static void put_times(json_t *row, const loci_bench_times *t)
     put(row, "calls", json_integer((json_int_t)t->calls));
 }
 
-static void put_rates(json_t *row, const loci_bench_row *r, const loci_bench_machine *m, int wide)
+static void put_rates(json_t *row, const loci_bench_row *r, const loci_bench_machine *m, const loci_bench_peak *p)
 {
-    const bool any = m->isa != NULL;
     const double rate = over(r->flops, r->t.median), cpu = over(r->flops, r->t.cpu),
                  bytes = over(r->bytes, r->t.median);
 
     put(row, "gflops", cli_real(rate / 1e9));
-    put(row, "peak_gflops", cli_real(any ? m->flops[wide] / 1e9 : NAN));
-    put(row, "fraction", cli_real(over(rate, m->flops[wide])));
+    put(row, "peak_gflops", cli_real(p->flops > 0 ? p->flops / 1e9 : NAN));
+    put(row, "fraction", cli_real(over(rate, p->flops)));
     put(row, "gflops_per_cpu_s", cli_real(cpu / 1e9));
-    put(row, "peak_gflops_per_cpu_s", cli_real(any ? m->cpu_flops[wide] / 1e9 : NAN));
-    put(row, "cpu_fraction", cli_real(over(cpu, m->cpu_flops[wide])));
-    put(row, "peak", any ? json_pack("s+++", wide ? "f64" : "f32", " fma, ", m->isa, "") : json_null());
+    put(row, "peak_gflops_per_cpu_s", cli_real(p->flops > 0 ? p->cpu_flops / 1e9 : NAN));
+    put(row, "cpu_fraction", cli_real(over(cpu, p->cpu_flops)));
+    put(row, "peak", p->flops > 0 ? json_string(p->name) : json_null());
     put(row, "bytes_per_s", cli_real(bytes));
     put(row, "read_bytes_per_s", cli_real(m->read > 0 ? m->read : NAN));
     put(row, "read_fraction", cli_real(over(bytes, m->read)));
+    put(row, "triad_bytes_per_s", cli_real(m->triad > 0 ? m->triad : NAN));
+    put(row, "state_bytes", count((int64_t)r->state_bytes));
     put(row, "tokens_per_s", cli_real(over(r->tokens, r->t.median)));
 }
 
@@ -78,7 +79,7 @@ json_t *bench_row(const struct bench_case *c, const loci_bench_row *r, const loc
     loci_machine_name(machine, sizeof machine);
     put(row, "machine", json_string(machine));
     put_times(row, &r->t);
-    put_rates(row, r, m, c->dtype && !strcmp(c->dtype, "f64"));
+    put_rates(row, r, m, &m->peak[c->dtype ? loci_bench_unit_of(c->z.dtype) : LOCI_BENCH_F32]);
     return row;
 }
 

@@ -8,10 +8,11 @@
  *  (2) Only the bare call is timed: planning, allocating, filling and what a repetition needs put back lie outside. A
  *      time is the median over samples; p10, p90, least and most say how they spread. Calls too short for a clock are
  *      timed by the dozen.
- *  (3) CPU time is that of the whole process, so of all threads together. On a machine with neighbours it is the
- *      steadier measure; a thread that waits for work spins for a moment and counts.
+ *  (3) CPU time is that of all threads together (clock.c). On a machine with neighbours it is the steadier measure; a
+ *      thread that waits for work spins for a moment and counts.
  *  (4) Operations are the useful ones: of an attention the visible pairs alone, of a backward alone 5 products of a
- *      pair where a forward has 2. Where nobody has agreed on a number (a memory, a mixer) it is 0: unknown.
+ *      pair where a forward has 2; of a memory, mixer or composition what its class counts. Where nothing is said it is
+ *      0: unknown.
  *  (5) Nothing here judges: no result depends on the numbers, and no test on a clock.
  */
 #ifndef LOCI_CORE_BENCH_BENCH_H
@@ -48,20 +49,36 @@ loci_status loci_bench_measure(loci_bench_times *out, const loci_bench_call *c, 
 /* Quantile q in [0, 1] of n >= 1 numbers, which are put into order: linear between the two that are nearest. */
 double loci_bench_quantile(double *x, size_t n, double q);
 
-/* ---- the machine (peak.c, bandwidth.c) --------------------------------------------------------------------------- */
+/* ---- the machine (peak.c, dot.c, bandwidth.c)
+ * --------------------------------------------------------------------------- */
 
+enum loci_bench_unit { LOCI_BENCH_F32, LOCI_BENCH_F64, LOCI_BENCH_BF16, LOCI_BENCH_UNITS };
+#define LOCI_BENCH_DOTS 4
+
+/* A loop that does nothing but multiply and add. flops 0: not measured. */
+typedef struct loci_bench_peak {
+    char name[64];    /* "f32 fma, avx512", "tdpbf16ps"                       */
+    double flops;     /* operations a second of all threads                   */
+    double cpu_flops; /* operations a second of CPU time: of one thread       */
+} loci_bench_peak;
+
+/* Begins as zeros. */
 typedef struct loci_bench_machine {
-    uint32_t threads;
-    const char *isa;     /* "ref", "avx2", "avx512"                                        */
-    double flops[2];     /* operations a second of all threads; [0] float32, [1] float64   */
-    double cpu_flops[2]; /* operations a second of CPU time: of one thread                 */
-    double read;         /* bytes a second of all threads from memory                      */
+    uint32_t threads, n_dots;
+    const char *isa;                        /* "ref", "avx2", "avx512"; NULL: nothing measured yet              */
+    loci_bench_peak peak[LOCI_BENCH_UNITS]; /* of bf16 the fastest loop that multiplies it, float32's included  */
+    loci_bench_peak dot[LOCI_BENCH_DOTS];   /* every loop of bf16 that runs here, whether it won or not         */
+    double read;  /* bytes a second of all threads from memory                                                  */
+    double triad; /* of a = b + s c, 12 bytes an element; a line that is read before it is written is not counted */
 } loci_bench_machine;
 
-loci_status loci_bench_peak(loci_bench_machine *m, loci_context *cx, const loci_bench_how *how, loci_error *err);
+enum loci_bench_unit loci_bench_unit_of(loci_dtype t);
+/* What is not known yet of the peak of `unit`; that of float32 always. */
+loci_status loci_bench_find_peak(loci_bench_machine *m, loci_context *cx, enum loci_bench_unit unit,
+                                 const loci_bench_how *how, loci_error *err);
 loci_status loci_bench_bandwidth(loci_bench_machine *m, loci_context *cx, const loci_bench_how *how, loci_error *err);
 
-/* ---- work (work.c) ----------------------------------------------------------------------------------------------- */
+/* ---- work (work.c, cost.c) --------------------------------------------------------------------------------------- */
 
 enum loci_bench_pass { LOCI_BENCH_FORWARD, LOCI_BENCH_BACKWARD, LOCI_BENCH_DECODE };
 
@@ -77,6 +94,9 @@ typedef struct loci_bench_size {
 /* Pairs of a query and a key it sees, of T queries at positions offset .. offset + T - 1 before S keys. */
 double loci_bench_pairs(int64_t T, int64_t S, int64_t offset, bool causal, int64_t window_tok);
 double loci_bench_attention_flops(const loci_bench_size *z);
+/* Of any other component, from what its class says behind "Cost: " (cost.c); a backward is twice the forward. 0: it
+ * does not say. */
+double loci_bench_node_flops(const loci_node *n, const loci_bench_size *z);
 /* q, k, v and o of a decode, each once: what must come from memory. Keys beyond the window need not. */
 double loci_bench_decode_bytes(const loci_bench_size *z);
 
@@ -84,7 +104,8 @@ double loci_bench_decode_bytes(const loci_bench_size *z);
 
 typedef struct loci_bench_row {
     loci_bench_times t;
-    double flops, bytes, tokens; /* of one call; 0: unknown or none */
+    double flops, bytes, tokens; /* of one call; 0: unknown or none            */
+    double state_bytes;          /* of a stream; 0: there is none              */
     char backend[128];
 } loci_bench_row;
 

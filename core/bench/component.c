@@ -93,7 +93,7 @@ loci_status loci_bench_component(loci_bench_row *out, loci_context *cx, const ch
     run.inplace = decode && !attention;
     LOCI_TRY(loci_trial_run(t, &run, err));
     out->tokens = (double)z->B * (double)(decode ? 1 : z->T);
-    out->flops = attention ? loci_bench_attention_flops(z) : 0;
+    out->flops = attention ? loci_bench_attention_flops(z) : loci_bench_node_flops(loci_trial_node(t), z);
     out->bytes = attention && decode ? loci_bench_decode_bytes(z) : 0;
 out:
     loci_trial_free(t);

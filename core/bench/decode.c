@@ -60,7 +60,8 @@ loci_status loci_bench_decode(loci_bench_row *out, loci_context *cx, int64_t T, 
     LOCI_TRY(loci_bench_measure(&out->t, &(loci_bench_call){call, again, &d}, how, err));
     weights = m->weights.elements - (m->head == m->embed ? 0 : m->embed->elements);
     out->tokens = 1;
-    out->bytes = (double)(weights * loci_dtype_bytes(m->dtype) + d.s->pass->state_bytes);
+    out->state_bytes = (double)d.s->pass->state_bytes;
+    out->bytes = (double)(weights * loci_dtype_bytes(m->dtype)) + out->state_bytes;
 out:
     loci_stream_close(d.s);
     loci_free(d.text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * core/bench/fma: for each instruction set a loop of nothing but multiply-adds, and one of nothing but loads.
+ * core/bench/fma: for each instruction set a loop of nothing but multiply-adds, one of nothing but loads, and the
+ * triad.
  */
 #ifndef LOCI_CORE_BENCH_FMA_H
 #define LOCI_CORE_BENCH_FMA_H
@@ -19,6 +20,8 @@ typedef struct loci_fma {
     double (*f64)(int64_t rounds);
     /* The sum of n bytes, a multiple of 512, aligned to 64. */
     double (*read)(const void *from, int64_t n);
+    /* a = b + 3 c over n bytes of floats, aligned and a multiple as above. */
+    void (*triad)(void *a, const void *b, const void *c, int64_t n);
 } loci_fma;
 
 #define LOCI_FMA(isa, need) extern const loci_fma loci_fma_##isa;

@@ -1,6 +1,7 @@
 # core/bench: the loops that show what the CPU can do are one text, each set compiled in a library with its flags.
-libloci_la_SOURCES += %D%/bandwidth.c %D%/bench.h %D%/component.c %D%/decode.c %D%/empty.c %D%/fma.h %D%/fma.inc \
-                      %D%/gemm.c %D%/impl.h %D%/measure.c %D%/peak.c %D%/startup.c %D%/train.c %D%/work.c
+libloci_la_SOURCES += %D%/bandwidth.c %D%/bench.h %D%/clock.c %D%/component.c %D%/cost.c %D%/decode.c %D%/dot.c %D%/dot.h \
+                      %D%/dot.inc %D%/empty.c %D%/expr.c %D%/fma.h %D%/fma.inc %D%/gemm.c %D%/impl.h %D%/measure.c %D%/peak.c \
+                      %D%/startup.c %D%/train.c %D%/work.c
 EXTRA_DIST += %D%/fma.tmpl
 
 noinst_LTLIBRARIES      += %D%/libfma_ref.la
@@ -20,6 +21,20 @@ noinst_LTLIBRARIES         += %D%/libfma_avx512.la
 %C%_libfma_avx512_la_SOURCES = %D%/fma_avx512.c
 %C%_libfma_avx512_la_CFLAGS  = $(KERNEL_CFLAGS) $(AVX512_CFLAGS)
 libloci_la_LIBADD          += %D%/libfma_avx512.la
+endif
+
+if HAVE_BF16
+noinst_LTLIBRARIES             += %D%/libdot_avx512bf16.la
+%C%_libdot_avx512bf16_la_SOURCES = %D%/dot_avx512bf16.c
+%C%_libdot_avx512bf16_la_CFLAGS  = $(KERNEL_CFLAGS) $(BF16_CFLAGS)
+libloci_la_LIBADD              += %D%/libdot_avx512bf16.la
+endif
+
+if HAVE_AMX
+noinst_LTLIBRARIES      += %D%/libdot_amx.la
+%C%_libdot_amx_la_SOURCES = %D%/dot_amx.c
+%C%_libdot_amx_la_CFLAGS  = $(KERNEL_CFLAGS) $(AMX_CFLAGS)
+libloci_la_LIBADD       += %D%/libdot_amx.la
 endif
 
 check_PROGRAMS += tests/unit/test_bench

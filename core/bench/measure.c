@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define SHORTEST 50e-6
-#define LEAST 5
+#define LEAST 3
 #define PATIENCE 20
 #define MOST 65536
 
@@ -33,14 +33,6 @@ double loci_bench_quantile(double *x, size_t n, double q)
 
     qsort(x, n, sizeof *x, ascending);
     return i + 1 < n ? x[i] + (at - (double)i) * (x[i + 1] - x[i]) : x[n - 1];
-}
-
-double loci__cpu_seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* ---- cold caches ------------------------------------------------------------------------------------------------- */
@@ -62,6 +54,7 @@ struct sampling {
     size_t n, cap;
     char *evict;
     size_t evict_bytes;
+    loci_cpu_clock clock;
 };
 
 static loci_status stopped(const struct sampling *s, loci_error *err)
@@ -79,12 +72,12 @@ static loci_status sample(struct sampling *s, bool keep, double *wall, loci_erro
         status = s->c->again(s->c->arg, err);
     if (s->evict)
         memset(s->evict, (int)(s->n & 0x7f), s->evict_bytes);
-    cpu = loci__cpu_seconds();
+    cpu = loci__cpu_clock_read(&s->clock);
     start = loci_seconds();
     for (uint64_t i = 0; status == LOCI_OK && i < s->inner; i++)
         status = s->c->call(s->c->arg, err);
     *wall = (loci_seconds() - start) / (double)s->inner;
-    cpu = (loci__cpu_seconds() - cpu) / (double)s->inner;
+    cpu = (loci__cpu_clock_read(&s->clock) - cpu) / (double)s->inner;
     if (keep && status == LOCI_OK) {
         s->wall[s->n] = *wall;
         s->cpu[s->n++] = cpu;
@@ -144,6 +137,7 @@ loci_status loci_bench_measure(loci_bench_times *out, const loci_bench_call *c, 
             return loci_fail(err, LOCI_E_NOMEM, "out of memory: %zu bytes to fill the caches with", s.evict_bytes);
     }
     LOCI_TRY(warm_up(&s, err));
+    loci__cpu_clock_open(&s.clock); /* now the threads are there */
     start = loci_seconds();
     for (double spent = 0; s.n < MOST; spent = loci_seconds() - start) {
         if (s.n > 0 && spent >= how->seconds && (s.n >= LEAST || spent >= PATIENCE * how->seconds))

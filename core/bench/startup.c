@@ -28,8 +28,12 @@ static loci_status load_all(void *arg, loci_reply *reply)
     loci_status status;
     loci_error err = LOCI_ERROR_INIT;
     loci_registry *r = NULL;
-    double wall = loci_seconds(), cpu = loci__cpu_seconds();
+    double wall, cpu;
+    loci_cpu_clock clock;
 
+    loci__cpu_clock_open(&clock);
+    cpu = loci__cpu_clock_read(&clock);
+    wall = loci_seconds();
     to->loaded = 0;
     status = loci_context_registry(&r, s->conf, s->plugin_path, &err);
     for (uint32_t i = 0; status == LOCI_OK && i < loci_registry_n(r); i++) {
@@ -40,7 +44,7 @@ static loci_status load_all(void *arg, loci_reply *reply)
             to->loaded++;
     }
     to->wall = loci_seconds() - wall;
-    to->cpu = loci__cpu_seconds() - cpu;
+    to->cpu = loci__cpu_clock_read(&clock) - cpu;
     snprintf(reply->text, sizeof reply->text, "%s", err.msg);
     loci_registry_free(r);
     return status;

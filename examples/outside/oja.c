@@ -14,7 +14,7 @@
 #define LOCI_RULE_ID "org.example.oja"
 #define LOCI_RULE_SUMMARY "Oja's rule: Hebbian, with a decay of its own"
 #define LOCI_RULE_DOC "M_i += beta v_i (k - v_i M_i);  y = M q\n" \
-    "Cost: 5 d^2 per token and head.\nSource: Oja 1982; Miconi, Clune, Stanley 2018.\nUse: as an example."
+    "Cost: 5 d^2 operations per token and head.\nSource: Oja 1982; Miconi, Clune, Stanley 2018.\nUse: as an example."
 #define LOCI_RULE_STATES(X) X(M, 0, r->dv, r->dk)
 #define LOCI_RULE_KEYS(X) X(REAL, beta_max, "0.5", NULL, 1e-6, 2, "Largest step; stable for beta v^2 < 2.")
 #define LOCI_RULE_GATES(X) X(beta, 0, r->beta_max, r->beta_max / 2, 1)

@@ -122,7 +122,7 @@ static const loci_class oja = {
     .version = "1.0",
     .summary = "Oja's rule on the bare ABI",
     .doc = "M_i += beta v_i (k - v_i M_i);  y = M q\n"
-           "Cost: 5 d^2 per token and head.\nSource: Oja 1982; Miconi, Clune, Stanley 2018.\nUse: as an example.",
+           "Cost: 5 d^2 operations per token and head.\nSource: Oja 1982; Miconi, Clune, Stanley 2018.\nUse: as an example.",
     .caps = LOCI_CAP_BACKWARD | LOCI_CAP_STREAMING | LOCI_CAP_CAUSAL,
     .n_keys = 1,
     .keys = keys,

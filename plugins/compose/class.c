@@ -266,11 +266,11 @@ static const loci_mixer iface = {sizeof iface, 0, forward, backward};
 
 CLASS(plain, one_keys, mixer_only, NULL, "the mixer alone",
       "y = mix(x | [p; x]), p learned rows (none by default).\n"
-      "Cost: the mixer's.\n"
+      "Cost: mixer operations per token.\n"
       "Use: the baseline beside every other composition.");
 CLASS(lmm, one_keys, memory_only, NULL, "the memory alone",
       "y = mem([p; x]), p learned rows (none by default).\n"
-      "Cost: the memory's; a stream needs the same room and time for every token.\n"
+      "Cost: memory operations per token; a stream needs the same room and time for every token.\n"
       "Source: Behrouz et al. 2025, section 4.3 (LMM).\n"
       "Use: to see what a memory does by itself, and where a long stream must stay small.");
 CLASS(mac, mac_keys, mac_wants, mac_promises,
@@ -282,12 +282,12 @@ CLASS(mac, mac_keys, mac_wants, mac_promises,
       "Use: where what was stored should be weighed against the segment, token by token; the slowest of the three.");
 CLASS(mag, mag_keys, both, NULL, "memory as gate: attention and memory side by side, joined by a gate",
       "o = gate(mix(x | [p; x]), mem(x)); by default gate(y, m) = rms(y) o sigmoid(rms(m)) with gains.\n"
-      "Cost: the mixer's and the memory's.\n"
+      "Cost: mixer + memory operations per token.\n"
       "Source: Behrouz et al. 2025, section 4.2.\n"
       "Use: a window for what is near beside a memory for what is far; the first to try.");
 CLASS(mal, mal_keys, both, NULL, "memory as layer: the memory with a residual, then attention over what it made",
       "z = [p; x], u = gate(z, mem(z)), z + mem(z) by default, y = mix(u | u).\n"
-      "Cost: the memory's and the mixer's, over P + T tokens.\n"
+      "Cost: (mixer + memory) (T + persistent_tok) / T operations per token.\n"
       "Source: Behrouz et al. 2025, section 4.3; the residual is ours.\n"
       "Use: as the stacked layers of earlier hybrids, for comparison.");
 

@@ -51,7 +51,7 @@ static const loci_class delta = {
     .summary = "matrix memory whose writes replace what is stored under a key: (gated) delta rule",
     .doc =
         "e = A k - v;  M = (1 - alpha) M - theta e k';  y = scale M q;  A = (1 - alpha) M or M\n"
-        "Cost: per token and head, d = dk = dv, 9 d^2 token by token, 6 d^2 + 4 C d in exact chunks of C.\n"
+        "Cost: 7 dk dv operations per token and head; executed in exact chunks of C, d = dk = dv, 6 d^2 + 4 C d.\n"
         "Source: Yang et al. 2024, Parallelizing Linear Transformers with the Delta Rule; Yang, Kautz, Hatamizadeh 2025, Gated "
         "Delta Networks.\n"
         "Use: where keys are written again and the last value counts; titans without momentum, at half the state.",

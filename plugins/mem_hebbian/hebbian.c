@@ -42,7 +42,7 @@ static const loci_class hebbian = {
     .version = "1.0",
     .summary = "matrix memory that adds every pair: linear attention, with forgetting and momentum on request",
     .doc = "S = eta S + theta v k';  M = (1 - alpha) M + S;  y = scale M q\n"
-           "Cost: per token and head, d = dk = dv, 7 d^2 token by token, 4 d^2 + 2 C d in chunks of C.\n"
+           "Cost: 5 dk dv operations per token and head; executed in chunks of C, d = dk = dv, 4 d^2 + 2 C d.\n"
            "Source: Katharopoulos et al. 2020, Transformers are RNNs; Sun et al. 2023, Retentive Network.\n"
            "Use: the additive baseline: it cannot correct what it stored, and is the cheapest.",
     .caps = LOCI_CAP_BACKWARD | LOCI_CAP_STREAMING | LOCI_CAP_CAUSAL,

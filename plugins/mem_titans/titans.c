@@ -292,12 +292,15 @@ static const loci_class titans = {
     .kind = LOCI_KIND_MEMORY,
     .version = "1.0",
     .summary = "memory that learns at test time, a matrix or an MLP: momentum, forgetting",
-    .doc = "e = M k - v;  S = eta S - c theta e k';  M = (1 - alpha) M + S;  y = M q\n"
-           "depth > 1: M is an MLP, e k' its gradient; every layer has its S and follows the same lines.\n"
-           "Cost: per token and head, d = dk = dv, 9 d^2 token by token, 12 d^2 + 4 C d in exact chunks of C;\n"
-           "an MLP of depth 2 and expansion 4 about 88 d^2 + 10 C d in frozen chunks.\n"
-           "Source: Behrouz, Zhong, Mirrokni 2025, Titans: Learning to Memorize at Test Time, sections 3.1 and 3.2.\n"
-           "Use: the memory of the paper; momentum = no or forget = no leave a part out, depth > 1 makes it deep.",
+    .doc =
+        "e = M k - v;  S = eta S - c theta e k';  M = (1 - alpha) M + S;  y = M q\n"
+        "depth > 1: M is an MLP, e k' its gradient; every layer has its S and follows the same lines.\n"
+        "Cost: 9 dk dv [depth = 1] + expansion dk (6 dk + 8 (depth - 2) expansion dk + 8 dv) [depth > 1]\n"
+        "operations per token and head: of an MLP to read, to evaluate and for the gradient; executed, d = dk = dv,\n"
+        "12 d^2 + 4 C d in exact chunks of C, by an MLP of depth 2 and expansion 4 about 88 d^2 + 10 C d in frozen "
+        "ones.\n"
+        "Source: Behrouz, Zhong, Mirrokni 2025, Titans: Learning to Memorize at Test Time, sections 3.1 and 3.2.\n"
+        "Use: the memory of the paper; momentum = no or forget = no leave a part out, depth > 1 makes it deep.",
     .caps = LOCI_CAP_BACKWARD | LOCI_CAP_STREAMING | LOCI_CAP_CAUSAL,
     .n_keys = sizeof keys / sizeof *keys,
     .keys = keys,

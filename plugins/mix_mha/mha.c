@@ -233,7 +233,8 @@ static const loci_class cls = {
     .version = "1.0",
     .summary = "multi-head attention with a key-value cache: grouped heads, RoPE or ALiBi, window, QK norm",
     .doc = "o = softmax(q k' / sqrt(dk)) v per head, y = Wo o; q = Wq x, k = Wk c, v = Wv c over the context c.\n"
-           "Cost: 2 T D (H dk + Hk (dk + dv) + H dv) for the projections, 2 T S H (dk + dv) for attention.\n"
+           "Cost: 2 N + 2 H (dk + dv) seen(window_tok) operations per token: its N weights, and attention to\n"
+           "the keys a query sees.\n"
            "Source: Vaswani et al. 2017; grouped heads: Ainslie et al. 2023; RoPE: Su et al. 2021; ALiBi: Press et al.\n"
            "2022.\n"
            "Use: the softmax layer of every composition; window_tok bounds its cost, kv_heads its cache.",

@@ -10,7 +10,8 @@
 
 members='what backend dtype pass B H kv_heads T D M N K causal window_tok threads machine seconds p10_seconds p90_seconds
     least_seconds most_seconds cpu_seconds samples calls gflops peak_gflops fraction gflops_per_cpu_s
-    peak_gflops_per_cpu_s cpu_fraction peak bytes_per_s read_bytes_per_s read_fraction tokens_per_s'
+    peak_gflops_per_cpu_s cpu_fraction peak bytes_per_s read_bytes_per_s read_fraction triad_bytes_per_s
+    state_bytes tokens_per_s'
 
 bench() {
     loci bench "$@" --seconds=0.02 --threads=2 --json
@@ -97,7 +98,9 @@ memories_mixers_and_compositions_are_measured() {
     for i in 0 1 2 3 4 5; do sane $i; done
     near tokens "$(awk "BEGIN { print $(row 0 tokens_per_s) * $(row 0 seconds) }")" 32 0.001
     near 'tokens of a decode' "$(awk "BEGIN { print $(row 2 tokens_per_s) * $(row 2 seconds) }")" 1 0.001
-    is 'nobody counts the work of a memory' "$(row 0 gflops)" null
+    near 'operations of a memory' "$(awk "BEGIN { print $(row 0 gflops) * $(row 0 seconds) * 1e9 }")" $((32 * 2 * 7 * 256)) 1
+    bench memory --backend=zero -H 2 -T 32 -D 16
+    is 'what a class does not count is not counted' "$(row 0 gflops)" null
     bench memory --layer --backend=delta -T 32
     sane 0
     bench mixer --backend=mha,gla --pass=forward,backward,decode -T 32
@@ -118,7 +121,7 @@ models_are_measured() {
     is compositions "$(row 0 backend) $(row 1 backend)" 'plain mag'
     sane 0
     sane 1
-    holds 'a decode reads its weights' "$(row 0 bytes_per_s) > 0"
+    holds 'a decode reads its weights and its state' "$(row 0 bytes_per_s) * $(row 0 seconds) > $(row 0 state_bytes) + 1"
 }
 
 products_startup_and_calls_are_measured() {

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What bench/run-all measures, piece by piece; bench/report.py says which are missing."""
+
+# name: script and arguments. None is to take more than about a minute and a half on two cores.
+PIECES = {
+    "attention-f32-forward": "attention.py --rounds 2",
+    "attention-f32-backward": "attention.py --pass backward --rounds 2 --tokens 512,2048,4096",
+    "attention-bf16-forward": "attention.py --dtype bf16 --rounds 2",
+    "attention-bf16-backward": "attention.py --dtype bf16 --pass backward --rounds 2 --tokens 512,2048",
+    "attention-avx2": "attention.py --cpu avx2 --rounds 2 --tokens 512,2048",
+    "window": "window.py --rounds 2",
+    "decode": "decode.py --rounds 2 --tokens 8192 --seconds 0.5",
+    "memory-core": "memory.py core --rounds 2",
+    "memory-titans": "memory.py titans --rounds 2 --seconds 0.05",
+    "memory-delta": "memory.py delta --rounds 2 --seconds 0.05",
+    "train-small": "train_vs_pytorch.py small --peers eager,compiled,autocast --only time --rounds 2 --seconds 1.5",
+    "train-small-memory": "train_vs_pytorch.py small --only memory",
+    "train-124m": "train_vs_pytorch.py 124m --peers eager --only time --rounds 2 --seconds 0.1",
+    "train-124m-compiled": "train_vs_pytorch.py 124m --peers compiled --only time --rounds 1 --seconds 0.1",
+    "train-124m-autocast": "train_vs_pytorch.py 124m --peers autocast --only time --rounds 1 --seconds 0.1",
+    "train-124m-memory": "train_vs_pytorch.py 124m --only memory",
+    "small": "small.py",
+    "scaling-length-full": "scaling.py length --layer full --longest 32768 --seconds 0.1",
+    "scaling-length-window": "scaling.py length --layer window --seconds 0.1",
+    "scaling-length-gla": "scaling.py length --layer gla --seconds 0.1",
+    "scaling-length-titans": "scaling.py length --layer titans --seconds 0.1",
+    "scaling-stream": "scaling.py stream --longest 16384 --seconds 0.1",
+    "scaling-threads": "scaling.py threads --seconds 0.3",
+}

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""How layers scale: time against the length of a sequence, time and state of decoding, and time against threads.
+
+    bench/scaling.py length|stream|threads [--layer full|window|gla|titans] [--longest 65536]
+
+Layers of width 512 with eight heads, float32: softmax attention over everything, the same in a window of 256, gated
+linear attention, and the Titans memory with its front end. No peer. A length is left out where one call would take
+longer than twenty seconds, by what the one before took.
+"""
+from common import Session, arguments, of_loci
+
+DIM, HEADS, WINDOW = 512, 8, 256
+LAYERS = {
+    "full attention": ("mixer", ["--backend=mha", "--set", f"mixer.mha.heads={HEADS}"]),
+    f"window of {WINDOW}": ("mixer", ["--backend=mha", "--set", f"mixer.mha.heads={HEADS}",
+                                      "--set", f"mixer.mha.window_tok={WINDOW}"]),
+    "gla": ("mixer", ["--backend=gla", "--set", f"mixer.gla.heads={HEADS}"]),
+    "titans memory": ("memory", ["--layer", "--backend=titans", "--set", f"memory.heads={HEADS}"]),
+}
+MODEL = ["--set", f"model.dim={DIM}", "--set", "model.layers=1"]
+STREAMS = {
+    "full attention": ["--backend=plain", *LAYERS["full attention"][1][1:]],
+    f"window of {WINDOW}": ["--backend=plain", *LAYERS[f"window of {WINDOW}"][1][1:]],
+    "gla": ["--backend=plain", "--set", "mixer.backend=gla", *LAYERS["gla"][1][1:]],
+    "titans memory": ["--backend=lmm", "--set", "memory.backend=titans", *LAYERS["titans memory"][1][2:]],
+}
+PATIENCE = 20
+
+
+def lengths(first, last):
+    while first <= last:
+        yield first
+        first *= 2
+
+
+def length(s):
+    for name, (what, words) in LAYERS.items():
+        if s.options.layer not in name:
+            continue
+        before = 0
+        for t in lengths(256, s.options.longest):
+            if 4 * before > PATIENCE:
+                break
+            row = s.loci(what, *words, "-D", DIM, "-T", t)[0]
+            before = row["seconds"]
+            s.emit(what="scaling", which="length", layer=name, D=DIM, T=t, loci=of_loci([row]), peers={})
+
+
+def stream(s):
+    for name, words in STREAMS.items():
+        before = 0
+        for t in lengths(256, s.options.longest):
+            if 4 * before > PATIENCE: # of a prefill, which is quadratic at worst
+                break
+            row = s.loci("decode", *words, *MODEL, "-T", t)[0]
+            prefill = s.loci(*LAYERS[name][:1], *LAYERS[name][1], "-D", DIM, "-T", t)[0] if t > 4096 else row
+            before = prefill["seconds"]
+            s.emit(what="scaling", which="stream", layer=name, D=DIM, T=t,
+                   loci={**of_loci([row]), "state_bytes": row["state_bytes"]}, peers={})
+
+
+def threads(s):
+    for n in range(1, s.facts["machine"]["cores"] + 1):
+        s.options.threads = n
+        for name, (what, words) in LAYERS.items():
+            row = s.loci(what, *words, "-D", DIM, "-T", 2048)[0]
+            s.emit(what="scaling", which="threads", layer=name, D=DIM, T=2048, n=n, loci=of_loci([row]), peers={})
+
+
+def main():
+    p = arguments(__doc__, rounds=1)
+    p.add_argument("which", choices=["length", "stream", "threads"])
+    p.add_argument("--layer", default="", help="of `length`: only layers whose name contains it")
+    p.add_argument("--longest", type=int, default=65536)
+    o = p.parse_args()
+    {"length": length, "stream": stream, "threads": threads}[o.which](Session(o))
+
+
+if __name__ == "__main__":
+    main()
