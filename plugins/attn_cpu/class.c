@@ -4,11 +4,12 @@
  */
 #include <stdio.h>
 
-#include "tile.h"
+#include "bf16.h"
 
 struct loci_module {
     const loci_host *host;
-    const tile_ops *ops; /* of float */
+    const tile_ops *ops;  /* of float                                             */
+    const bf16_ops *half; /* of plain forwards in bf16; NULL where none of them wins */
 };
 
 #define SERVED \
@@ -48,11 +49,11 @@ static loci_status create(const loci_host *host, const loci_config *config, cons
 
     (void)config;
     (void)site;
-    (void)shape;
     if (!m)
         return cpu_fail(err, LOCI_E_NOMEM, "no memory for a module of %zu bytes", sizeof *m);
     m->host = host;
     m->ops = tile_pick();
+    m->half = shape->dtype.bits == 16 ? bf16_pick() : NULL;
     *out = m;
     return LOCI_OK;
 }
@@ -85,6 +86,8 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
                         "%lld rows, %lld queries, %lld keys or widths %lld, %lld exceed 2^31-1", (long long)c.B,
                         (long long)c.T, (long long)c.S, (long long)c.d, (long long)c.e);
     bytes = cpu_call_cut(&c, (shape->flags & LOCI_X_SAVE) != 0);
+    if (bytes != UINT64_MAX)
+        bytes = (bytes + 63) / 64 * 64 + bf16_call_bytes(&c, m->half);
     if (bytes == UINT64_MAX)
         return cpu_fail(err, LOCI_E_UNSUPPORTED, "scratch for %lld keys of %lld heads exceeds 2^64 bytes",
                         (long long)c.S, (long long)c.H);
@@ -98,6 +101,8 @@ static loci_status forward(loci_module *m, const loci_exec *exec, const loci_att
     cpu_call c;
     loci_status s = cpu_call_read(&c, ops, exec, io, 0, err);
 
+    if (!s && bf16_serves(&c, m->half))
+        return bf16_forward(&c, m->half, err);
     return s ? s : cpu_forward(&c);
 }
 
