@@ -10,6 +10,10 @@
 #include "bf16.h"
 #include "judge.h"
 
+#if CPU_HAVE_AMX
+extern const bf16_ops attn_cpu_bf16_amx_emulated;
+#endif
+
 typedef struct kernel {
     const bf16_ops *ops;
     double lse_unit; /* of its log-sum-exp: the relative rounding of a weight */
@@ -37,6 +41,10 @@ static int kernels(kernel *all)
 
 #if CPU_HAVE_BF16
     all[n++] = (kernel){&attn_cpu_bf16_dot, 0, bit("dot")};
+#endif
+#if CPU_HAVE_AMX
+    all[n++] = (kernel){&attn_cpu_bf16_amx_emulated, 0x1p-8, bit("bytes")};
+    all[n++] = (kernel){&attn_cpu_bf16_amx, 0x1p-8, bf16_pick() == &attn_cpu_bf16_amx};
 #endif
     return n;
 }
@@ -332,6 +340,34 @@ static void bf16__a_key_beyond_the_length_may_hold_anything(void)
     }
 }
 
+/* A unit that is left has the bits of the tiles; else a kernel that leaves everything would pass for one that works. */
+static void bf16__leaves_to_the_tiles_the_units_that_it_must_and_no_other(void)
+{
+    enum { ORDINARY_NUMBERS, INFINITE_V, HUGE_Q, OVERFLOW_LATER, CASES };
+
+    EACH_KERNEL(k)
+    for (int n = 0; n < CASES; n++) {
+        attn_prob *p = attn_new(1, k->ops->queries, 200, 1, 1, 1, 32, 16);
+        const int leaves = n == INFINITE_V || (n != ORDINARY_NUMBERS && k->ops->level == CPU_AMX);
+        attn_out *tiles, *o;
+
+        if (n == INFINITE_V)
+            p->v[150 * 16] = INFINITY;
+        for (int64_t i = 0; n == HUGE_Q && i < k->ops->queries; i++)
+            p->q[i * 32] = 1e30;
+        for (int64_t j = 0; n == HUGE_Q && j < 200; j++)
+            p->k[j * 32] = 0;
+        for (int64_t j = 0; n == OVERFLOW_LATER && j < 200; j++)
+            p->k[j * 32] = j < 100 ? 0 : 1000;
+        round_to_bf16(p);
+        tiles = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'b', .forward_only = 1});
+        o = run(k, p, 0);
+        CK_TRUE(o && tiles && (memcmp(o->o, tiles->o, (size_t)(p->T * p->e) * sizeof(double)) == 0) == leaves,
+                "%s, case %d: is %sto be left to the tiles", k->ops->name, n, leaves ? "" : "not ");
+        attn_done();
+    }
+}
+
 /* Scores far above those of a row's first keys, and products beyond every integer. */
 static void bf16__weights_that_overflow_are_computed_again(void)
 {
@@ -435,6 +471,7 @@ static void bf16__this_machine_chooses_what_it_may_and_the_same_again(void)
     X(bf16__threads_do_not_change_a_bit) \
     X(bf16__an_undefined_number_reaches_only_who_sees_it) \
     X(bf16__a_key_beyond_the_length_may_hold_anything) \
+    X(bf16__leaves_to_the_tiles_the_units_that_it_must_and_no_other) \
     X(bf16__weights_that_overflow_are_computed_again) \
     X(bf16__empty_sizes_are_served) \
     X(bf16__a_kernel_needs_its_file_its_bits_the_system_and_to_win) \

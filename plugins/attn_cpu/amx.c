@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * amx.tmpl on a processor with AMX. */
+#include "amx_hard.h"
+#define AMX_NAME bf16_amx
+#include "amx.tmpl"
