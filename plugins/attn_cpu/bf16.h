@@ -33,8 +33,11 @@ typedef struct bf16_ops {
 
 #if CPU_HAVE_BF16
 extern const bf16_ops attn_cpu_bf16_dot;
-/* Operations a second with vdpbf16ps for one with an f32 FMA, measured now; the processor must have both. */
-double attn_cpu_bf16_ratio(void);
+/* Operations a second of one core in registers, measured now; the processor must have both. */
+typedef struct bf16_rates {
+    double fma, dot;
+} bf16_rates;
+bf16_rates attn_cpu_bf16_rates(void);
 #endif
 #if CPU_HAVE_AMX
 extern const bf16_ops attn_cpu_bf16_amx;
@@ -49,7 +52,7 @@ typedef struct bf16_facts {
     int dot_bit;  /* AVX512-BF16                                                          */
     int amx_bits; /* AMX-TILE and AMX-BF16, and AVX512-VBMI, which the kernel uses besides */
     int amx_os;   /* the system saves the tiles and this process may use them             */
-    double ratio; /* of attn_cpu_bf16_ratio                                               */
+    double ratio; /* of attn_cpu_bf16_rates: dot to fma */
 } bf16_facts;
 
 /* The kernel that facts allow and that wins; NULL: the tiles of f32. */

@@ -46,7 +46,11 @@ static bf16_facts facts_of_machine(void)
     }
     f.amx_os = f.amx_bits && CPU_HAVE_AMX && tiles_permitted();
 #if CPU_HAVE_BF16
-    f.ratio = f.dot_bit && !f.amx_os ? attn_cpu_bf16_ratio() : 0;
+    if (f.dot_bit && !f.amx_os) {
+        const bf16_rates rates = attn_cpu_bf16_rates();
+
+        f.ratio = rates.dot / rates.fma;
+    }
 #endif
     return f;
 }

@@ -62,18 +62,19 @@ static double dot_s(float *sink)
     return now_s() - start;
 }
 
-double attn_cpu_bf16_ratio(void)
+bf16_rates attn_cpu_bf16_rates(void)
 {
+    const double fma_work = 32.0 * CHAINS * ROUNDS, dot_work = 2 * fma_work; /* operations of a run */
     volatile float sink = 0;
-    double fma = 1e9, dot = 1e9;
+    bf16_rates best = {0, 0};
 
     for (int n = 0; n < RUNS; n++) {
         float sum = 0;
-        double f = fma_s(&sum), d = dot_s(&sum);
+        double fma = fma_work / fma_s(&sum), dot = dot_work / dot_s(&sum);
 
-        fma = f < fma ? f : fma;
-        dot = d < dot ? d : dot;
+        best.fma = fma > best.fma ? fma : best.fma;
+        best.dot = dot > best.dot ? dot : best.dot;
         sink = sink + sum;
     }
-    return dot > 0 ? 2 * fma / dot : 0;
+    return best;
 }

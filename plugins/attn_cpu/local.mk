@@ -68,3 +68,9 @@ check_PROGRAMS += %D%/test_attn_cpu %D%/test_attn_desc %D%/test_attn_bf16
 %C%_test_attn_bf16_SOURCES = %D%/test_attn_bf16.c %D%/judge.h
 %C%_test_attn_bf16_CPPFLAGS = $(AM_CPPFLAGS) $(%C%_cpu_cppflags)
 %C%_test_attn_bf16_LDADD = $(amx_emulated) %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
+
+# Times the kernels that a machine would not choose, too.
+BENCH_PROGS += %D%/time_bf16
+%C%_time_bf16_SOURCES = %D%/time_bf16.c
+%C%_time_bf16_CPPFLAGS = $(AM_CPPFLAGS) $(%C%_cpu_cppflags)
+%C%_time_bf16_LDADD = %D%/libattn_cpu.la libloci.la $(CUNIT_LIBS) -lm
