@@ -8,6 +8,8 @@
  *      or all heads of a key head, one after the other, and packs each key once.
  *  (2) A unit that the kernel leaves is computed again by the tiles of f32, one vector of queries at a time: 16 is a
  *      multiple of their lanes and a divisor of every unit.
+ *  (3) A task of a backward is a key head with all its queries, as the fused task of run.c is a group of heads, and
+ * what the kernel leaves is done there.
  */
 #include "bf16.h"
 
@@ -34,18 +36,42 @@ static int sizes_fit(const cpu_call *c, const bf16_ops *ops)
            c->S > 0 && worth(c->T);
 }
 
-uint64_t bf16_call_bytes(const cpu_call *c, const bf16_ops *ops)
+/* A task of a backward is a key head with its value head, and there is one for each worker at least: (3). */
+static int back_fits(const cpu_call *c, const bf16_ops *ops)
 {
-    return sizes_fit(c, ops) ? c->workers * ops->room_bytes(c) : 0;
+    return sizes_fit(c, ops) && ops->backward && c->Hk == c->Hv && c->B * c->Hk >= (int64_t)c->workers;
 }
 
-int bf16_serves(const cpu_call *c, const bf16_ops *ops)
+uint64_t bf16_call_bytes(const cpu_call *c, const bf16_ops *ops, int backward)
+{
+    const uint64_t room = sizes_fit(c, ops) ? ops->room_bytes(c) : 0;
+    const uint64_t back = backward && back_fits(c, ops) ? ops->back_bytes(c) : 0;
+
+    return c->workers * (room > back ? room : back);
+}
+
+int bf16_serves(const cpu_call *c, const bf16_ops *ops, int backward)
 {
     const loci_attn_desc *a = c->desc;
 
-    return sizes_fit(c, ops) && !c->look && !c->adjust && !(c->dropout > 0) && !a->slopes && !a->sink && !a->q_pos &&
-           !a->k_pos && !a->prefix && a->offset > -INT32_MAX && a->offset < INT32_MAX;
+    return (backward ? back_fits(c, ops) : sizes_fit(c, ops)) && !c->look && !c->adjust && !(c->dropout > 0) &&
+           !a->slopes && !a->sink && !a->q_pos && !a->k_pos && !a->prefix && a->offset > -INT32_MAX &&
+           a->offset < INT32_MAX;
 }
+
+/* Where the rooms of the workers begin, after what the tiles of f32 use; NULL when scratch does not suffice. */
+static char *rooms_of(const cpu_call *c, uint64_t before, uint64_t room_bytes, const char *pass, loci_error *err)
+{
+    const uint64_t from = (before + 63) / 64 * 64, bytes = from + c->workers * room_bytes;
+
+    if (c->exec->scratch_bytes >= bytes)
+        return (char *)c->exec->scratch + from;
+    cpu_fail(err, LOCI_E_ARG, "scratch holds %llu bytes, this %s needs %llu: plan for its sizes",
+             (unsigned long long)c->exec->scratch_bytes, pass, (unsigned long long)bytes);
+    return NULL;
+}
+
+/* ---- forward ---- */
 
 static void again(const bf16_call *x, int64_t b, int64_t h, int64_t unit, uint32_t worker)
 {
@@ -90,17 +116,43 @@ static int64_t grain(const bf16_call *x)
 loci_status bf16_forward(cpu_call *c, const bf16_ops *ops, loci_error *err)
 {
     bf16_call x = {.c = c, .again = *c, .ops = ops, .room_bytes = ops->room_bytes(c)};
-    uint64_t before = (cpu_call_cut(&x.again, 0) + 63) / 64 * 64, bytes = before + c->workers * x.room_bytes;
 
-    if (c->exec->scratch_bytes < bytes)
-        return cpu_fail(err, LOCI_E_ARG, "scratch holds %llu bytes, this forward needs %llu: plan for its sizes",
-                        (unsigned long long)c->exec->scratch_bytes, (unsigned long long)bytes);
+    x.rooms = rooms_of(c, cpu_call_cut(&x.again, 0), x.room_bytes, "forward", err);
+    if (!x.rooms)
+        return LOCI_E_ARG;
     x.again.wide = c->ops->lanes;
     x.again.tiles = (c->T + x.again.wide - 1) / x.again.wide;
-    x.rooms = (char *)c->exec->scratch + before;
     x.units = (c->T + ops->queries - 1) / ops->queries;
     x.pieces = (x.units + PIECE - 1) / PIECE;
     for (uint32_t worker = 0; worker < c->workers; worker++)
         ops->room_open(c, x.rooms + worker * x.room_bytes);
     return c->exec->host->parallel_for(c->exec, c->B * c->H * x.pieces, grain(&x), pieces, &x);
+}
+
+/* ---- backward ---- */
+
+static void key_heads(void *arg, int64_t begin, int64_t end, uint32_t worker)
+{
+    bf16_call *x = arg;
+    const cpu_call *c = x->c;
+
+    for (int64_t n = begin; n < end; n++) {
+        int done;
+
+        x->ops->begin();
+        done = x->ops->backward(c, x->rooms + worker * x->room_bytes, n / c->Hk, n % c->Hk);
+        x->ops->end();
+        if (!done)
+            cpu_backward_group(c, n, worker);
+    }
+}
+
+loci_status bf16_backward(cpu_call *c, const bf16_ops *ops, loci_error *err)
+{
+    bf16_call x = {.c = c, .again = *c, .ops = ops, .room_bytes = ops->back_bytes(c)};
+
+    x.rooms = rooms_of(c, cpu_call_cut(&x.again, 1), x.room_bytes, "backward", err);
+    if (!x.rooms)
+        return LOCI_E_ARG;
+    return c->exec->host->parallel_for(c->exec, c->B * c->Hk, 1, key_heads, &x);
 }

@@ -29,6 +29,9 @@ typedef struct bf16_ops {
     void (*room_open)(const cpu_call *, char *room); /* before a call: nothing is packed     */
     void (*begin)(void), (*end)(void);               /* around each task, in its thread      */
     int (*forward)(const cpu_call *, char *room, int64_t b, int64_t h, int64_t unit); /* 0: left to the tiles of f32 */
+    /* All of a key head, in a room of its own; NULL: none. The same 0. */
+    uint64_t (*back_bytes)(const cpu_call *);
+    int (*backward)(const cpu_call *, char *room, int64_t b, int64_t kh);
 } bf16_ops;
 
 #if CPU_HAVE_BF16
@@ -50,7 +53,7 @@ typedef struct bf16_facts {
     int cap;      /* CPU_*, by LOCI_CPU                                                   */
     int vectors;  /* AVX-512 F, DQ, BW, VL                                                */
     int dot_bit;  /* AVX512-BF16                                                          */
-    int amx_bits; /* AMX-TILE and AMX-BF16, and AVX512-VBMI, which the kernel uses besides */
+    int amx_bits; /* AMX-TILE, AMX-BF16, and AVX512-BF16, AVX512-VBMI, BMI2, which the kernel uses besides */
     int amx_os;   /* the system saves the tiles and this process may use them             */
     double ratio; /* of attn_cpu_bf16_rates: dot to fma */
 } bf16_facts;
@@ -65,9 +68,10 @@ extern const bf16_ops *attn_cpu_bf16_only;
 /* ---- a call ---- */
 
 /* Bytes of scratch that a call with these sizes takes beyond cpu_call_cut. */
-uint64_t bf16_call_bytes(const cpu_call *, const bf16_ops *);
+uint64_t bf16_call_bytes(const cpu_call *, const bf16_ops *, int backward);
 /* Does the kernel serve this call? */
-int bf16_serves(const cpu_call *, const bf16_ops *);
+int bf16_serves(const cpu_call *, const bf16_ops *, int backward);
 loci_status bf16_forward(cpu_call *, const bf16_ops *, loci_error *err);
+loci_status bf16_backward(cpu_call *, const bf16_ops *, loci_error *err);
 
 #endif

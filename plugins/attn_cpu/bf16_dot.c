@@ -15,6 +15,7 @@
  */
 #include "bf16_room.h"
 
+#define UNIT 48  /* queries */
 #define KEYS 128 /* of a block */
 #define ROWS 8   /* of keys, or columns of v, that a product keeps in registers */
 
@@ -34,7 +35,7 @@ static dot_room *cut(char *base, const cpu_call *c, uint64_t *bytes)
     void *s = loci_cut(&at, KEYS * vector);
     void *out = loci_cut(&at, (uint64_t)c->e * vector);
 
-    bf16_cut(&at, c, &r->r, 0, c->e);
+    bf16_cut(&at, c, base ? &r->r : NULL, 0, c->e);
     if (base) {
         r->qt = qt;
         r->s = s;
@@ -57,18 +58,6 @@ static void room_open(const cpu_call *c, char *room)
     uint64_t bytes;
 
     cut(room, c, &bytes);
-}
-
-/* 2^x for x <= 0: Taylor's series of 2^f, |f| <= 1/2, within 2 ulp. (2) */
-INLINE __m512 exp2_of(__m512 x)
-{
-    static const float term[] = {1.3333558e-3f, 9.6181291e-3f, 5.5504109e-2f, 2.4022651e-1f, 6.9314718e-1f, 1.0f};
-    const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), f = _mm512_sub_ps(x, n);
-    __m512 y = _mm512_set1_ps(1.5403530e-4f);
-
-    for (int i = 0; i < 6; i++)
-        y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(term[i]));
-    return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(-126), _CMP_NLT_UQ), y, n);
 }
 
 /* qt from the rows of q; dead queries are zeros. */
@@ -149,10 +138,7 @@ static void scores(const cpu_call *c, dot_room *r, int64_t b, int64_t h, int64_t
 /* top, total and out take the block in; over s comes P as pairs of bf16. (1) */
 static void softmax(dot_room *r, int64_t keys, int64_t e)
 {
-    static const uint16_t weave[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
     const __m512 none = _mm512_set1_ps(-INFINITY);
-    const __m512i order = _mm512_loadu_si512(weave);
     __m512i *p = (__m512i *)r->s;
     __m512 base[3], fade[3];
     int moved = 0;
@@ -167,7 +153,7 @@ static void softmax(dot_room *r, int64_t keys, int64_t e)
         fade[v] = r->top[v];
         r->top[v] = base[v];
         base[v] = _mm512_mask_mov_ps(base[v], _mm512_cmp_ps_mask(base[v], none, _CMP_EQ_OQ), _mm512_setzero_ps());
-        fade[v] = exp2_of(_mm512_sub_ps(fade[v], base[v]));
+        fade[v] = bf16_exp2(_mm512_sub_ps(fade[v], base[v]));
     }
     if (moved) {
         for (int v = 0; v < 3; v++)
@@ -178,11 +164,11 @@ static void softmax(dot_room *r, int64_t keys, int64_t e)
     }
     for (int64_t n = 0; n < keys; n += 2)
         for (int v = 0; v < 3; v++) {
-            const __m512 one = exp2_of(_mm512_sub_ps(r->s[n * 3 + v], base[v]));
-            const __m512 two = exp2_of(_mm512_sub_ps(r->s[(n + 1) * 3 + v], base[v]));
+            const __m512 one = bf16_exp2(_mm512_sub_ps(r->s[n * 3 + v], base[v]));
+            const __m512 two = bf16_exp2(_mm512_sub_ps(r->s[(n + 1) * 3 + v], base[v]));
 
             r->total[v] = _mm512_add_ps(r->total[v], _mm512_add_ps(one, two));
-            p[n / 2 * 3 + v] = _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(two, one));
+            p[n / 2 * 3 + v] = bf16_weave(one, two);
         }
 }
 
@@ -211,7 +197,7 @@ INLINE void spread(dot_room *r, int64_t j, int64_t keys, int64_t x, const int co
 static void store(const cpu_call *c, dot_room *r, int64_t b, int64_t h)
 {
     const int64_t here = c->T - r->r.i0;
-    float lse[BF16_QUERIES];
+    float lse[UNIT];
 
     for (int v = 0; v < 3; v++) {
         const __m512 share = _mm512_div_ps(_mm512_set1_ps(1), r->total[v]);
@@ -230,7 +216,7 @@ static void store(const cpu_call *c, dot_room *r, int64_t b, int64_t h)
                                          bf16_round(_mm512_castsi512_ps(row[i])));
         }
     }
-    for (int64_t i = 0; i < here && i < BF16_QUERIES; i++) {
+    for (int64_t i = 0; i < here && i < UNIT; i++) {
         if (i >= r->r.rows || ((const float *)r->total)[i] == 0) /* NaN is seen */
             bf16_nothing(c, b, h, r->r.i0 + i);
         else if (c->io->lse)
@@ -248,7 +234,7 @@ static int forward(const cpu_call *c, char *room, int64_t b, int64_t h, int64_t 
     dot_room *r = (dot_room *)room;
     int64_t keys;
 
-    bf16_unit(c, &r->r, b, unit, BF16_QUERIES);
+    bf16_unit(c, &r->r, b, unit, UNIT);
     bf16_pack(c, &r->r, b, h, pack);
     if (bf16_peak(&r->r, r->r.v_peak) >= BF16_INFINITE)
         return 0; /* (3) */
@@ -278,5 +264,5 @@ static void nothing(void)
 {
 }
 
-const bf16_ops attn_cpu_bf16_dot = {"bf16_dot", CPU_AVX512, BF16_QUERIES, room_bytes,
-                                    room_open,  nothing,    nothing,      forward};
+const bf16_ops attn_cpu_bf16_dot = {"bf16_dot", CPU_AVX512, UNIT,    room_bytes, room_open,
+                                    nothing,    nothing,    forward, NULL,       NULL};

@@ -41,8 +41,10 @@ static bf16_facts facts_of_machine(void)
     if (f.vectors && __get_cpuid_count(7, 0, &a, &b, &c, &d)) {
         uint32_t leaves = a;
 
-        f.amx_bits = (d >> 22 & 1) && (d >> 24 & 1) && (c >> 1 & 1);
+        const int tiles = (d >> 22 & 1) && (d >> 24 & 1) && (c >> 1 & 1) && (b >> 8 & 1);
+
         f.dot_bit = leaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
+        f.amx_bits = tiles && f.dot_bit;
     }
     f.amx_os = f.amx_bits && CPU_HAVE_AMX && tiles_permitted();
 #if CPU_HAVE_BF16

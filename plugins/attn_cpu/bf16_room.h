@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the kernels of bf16 products share: the memory of a worker, which keys a unit of queries sees, packing, and the
- * ways between bf16 rows and registers. AVX-512 F, DQ, BW, VL.
+ * ways between bf16 rows and registers. AVX-512 F, DQ, BW, VL, BF16.
  *
  *  (1) Keys are packed in groups of 32, when a unit first needs them, and stay until another head comes: [from, to) is
  *      what lies there. Values become pairs of neighbouring keys, a dword for each element, in tiles of 16 columns:
@@ -24,7 +24,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define BF16_INFINITE 0x7f80
-#define BF16_QUERIES 48 /* the most of a unit */
+#define BF16_QUERIES 128 /* the most of a unit */
 
 typedef struct bf16_room {
     int64_t b, kh, vh;         /* whose keys and values are packed; b is -1: nobody's */
@@ -133,6 +133,43 @@ INLINE __m256i bf16_round(__m512 x)
     return _mm512_cvtepi32_epi16(_mm512_srli_epi32(y, 16));
 }
 
+/* Elements of two rows as pairs; a row that is NULL is zeros. */
+INLINE __m512i bf16_pair(const uint16_t *a, const uint16_t *b, __mmask16 m)
+{
+    const __m512i none = _mm512_setzero_si512();
+    const __m512i low = a ? _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(m, a)) : none;
+    const __m512i high = b ? _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(m, b)) : none;
+
+    return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+}
+
+/* Rounded, 16 of a then 16 of b. Subnormal numbers become 0. */
+INLINE __m512i bf16_two(__m512 a, __m512 b)
+{
+    return (__m512i)_mm512_cvtne2ps_pbh(b, a);
+}
+
+/* The same as pairs { a, b }. */
+INLINE __m512i bf16_weave(__m512 a, __m512 b)
+{
+    static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+
+    return _mm512_permutexvar_epi16(_mm512_loadu_si512(order), bf16_two(a, b));
+}
+
+/* 2^x for x <= 0: Taylor's series of 2^f, |f| <= 1/2, within 2 ulp; 0 where that would be subnormal. NaN stays NaN. */
+INLINE __m512 bf16_exp2(__m512 x)
+{
+    static const float term[] = {1.3333558e-3f, 9.6181291e-3f, 5.5504109e-2f, 2.4022651e-1f, 6.9314718e-1f, 1.0f};
+    const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), f = _mm512_sub_ps(x, n);
+    __m512 y = _mm512_set1_ps(1.5403530e-4f);
+
+    for (int i = 0; i < 6; i++)
+        y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(term[i]));
+    return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(-126), _CMP_NLT_UQ), y, n);
+}
+
 /* ln x for normal x > 0, as Cephes' logf. */
 INLINE __m512 bf16_log(__m512 x)
 {
@@ -220,13 +257,8 @@ static inline void bf16_pack_v(const cpu_call *c, bf16_room *r, int64_t group, u
         for (int64_t t = 0; t < r->vt; t++) {
             const int64_t left = c->e - 16 * t;
             const __mmask16 m = (__mmask16)bf16_below(left);
-            __m512i a = _mm512_setzero_si512(), b = a, y;
+            __m512i y = bf16_pair(rows > 0 ? row + 16 * t : NULL, rows > 1 ? row + v->strides[1] + 16 * t : NULL, m);
 
-            if (rows > 0)
-                a = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(m, row + 16 * t));
-            if (rows > 1)
-                b = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(m, row + v->strides[1] + 16 * t));
-            y = _mm512_or_si512(a, _mm512_slli_epi32(b, 16));
             peak = bf16_magnitude(peak, y);
             if (left >= 0 && left < 16)
                 y = _mm512_mask_mov_epi32(y, (__mmask16)(1u << left), rows > 1 ? both : low);

@@ -35,9 +35,12 @@ static loci_status fit(const loci_host *host, const loci_config *config, const l
         snprintf(out->reason, sizeof out->reason, "%lld query heads are no multiple of %lld key and %lld value heads",
                  (long long)shape->heads, (long long)shape->k_heads, (long long)shape->v_heads);
     else {
+        const bf16_ops *half = t.bits == 16 ? bf16_pick() : NULL;
+
         out->score = 110;
-        snprintf(out->reason, sizeof out->reason, "tiles with online softmax, kernel %s",
-                 shape->dtype.bits == 64 ? attn_cpu_tile_f64.name : tile_pick()->name);
+        snprintf(out->reason, sizeof out->reason, "tiles with online softmax, kernel %s%s%s",
+                 t.bits == 64 ? attn_cpu_tile_f64.name : tile_pick()->name, half ? ", plain forwards by " : "",
+                 half ? half->name : "");
     }
     return LOCI_OK;
 }
@@ -87,7 +90,7 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
                         (long long)c.T, (long long)c.S, (long long)c.d, (long long)c.e);
     bytes = cpu_call_cut(&c, (shape->flags & LOCI_X_SAVE) != 0);
     if (bytes != UINT64_MAX)
-        bytes = (bytes + 63) / 64 * 64 + bf16_call_bytes(&c, m->half);
+        bytes = (bytes + 63) / 64 * 64 + bf16_call_bytes(&c, m->half, (shape->flags & LOCI_X_SAVE) != 0);
     if (bytes == UINT64_MAX)
         return cpu_fail(err, LOCI_E_UNSUPPORTED, "scratch for %lld keys of %lld heads exceeds 2^64 bytes",
                         (long long)c.S, (long long)c.H);
@@ -101,7 +104,7 @@ static loci_status forward(loci_module *m, const loci_exec *exec, const loci_att
     cpu_call c;
     loci_status s = cpu_call_read(&c, ops, exec, io, 0, err);
 
-    if (!s && bf16_serves(&c, m->half))
+    if (!s && bf16_serves(&c, m->half, 0))
         return bf16_forward(&c, m->half, err);
     return s ? s : cpu_forward(&c);
 }
@@ -112,6 +115,8 @@ static loci_status backward(loci_module *m, const loci_exec *exec, const loci_at
     cpu_call c;
     loci_status s = cpu_call_read(&c, ops, exec, io, 1, err);
 
+    if (!s && bf16_serves(&c, m->half, 1))
+        return bf16_backward(&c, m->half, err);
     return s ? s : cpu_backward(&c);
 }
 

@@ -36,12 +36,12 @@ if HAVE_AMX
 noinst_LTLIBRARIES += %D%/libtile_amx.la
 %C%_libtile_amx_la_SOURCES = %D%/amx.c %D%/amx_hard.h %D%/bf16_room.h
 %C%_libtile_amx_la_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DCPU_HAVE_AMX=1
-%C%_libtile_amx_la_CFLAGS = $(KERNEL_CFLAGS) $(AMX_CFLAGS) -mbmi2 -fvisibility=hidden
+%C%_libtile_amx_la_CFLAGS = $(KERNEL_CFLAGS) $(AMX_CFLAGS) -fvisibility=hidden
 # The same text for processors without, for its tests.
 check_LTLIBRARIES += %D%/libamx_emulated.la
 %C%_libamx_emulated_la_SOURCES = %D%/amx_emulated.c %D%/amx_emulated.h %D%/bf16_room.h
 %C%_libamx_emulated_la_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DCPU_HAVE_AMX=1
-%C%_libamx_emulated_la_CFLAGS = $(KERNEL_CFLAGS) $(AMX_CFLAGS) -mbmi2
+%C%_libamx_emulated_la_CFLAGS = $(KERNEL_CFLAGS) $(AMX_CFLAGS)
 amx_emulated = %D%/libamx_emulated.la
 endif
 
@@ -58,7 +58,7 @@ plugin_LTLIBRARIES += %D%/attn_cpu.la
 %C%_attn_cpu_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 %C%_attn_cpu_la_LIBADD = %D%/libattn_cpu.la -lm
 EXTRA_DIST += %D%/README.md %D%/tile.tmpl %D%/tile_keys.tmpl %D%/tile_pair.tmpl %D%/tile_room.tmpl %D%/tile_vec.tmpl \
-              %D%/amx.tmpl
+              %D%/amx.tmpl %D%/amx_back.tmpl
 
 check_PROGRAMS += %D%/test_attn_cpu %D%/test_attn_desc %D%/test_attn_bf16
 %C%_test_attn_cpu_SOURCES = %D%/test_attn_cpu.c %D%/judge.h

@@ -120,5 +120,7 @@ uint64_t cpu_call_cut(cpu_call *c, int backward);
 int cpu_call_fused(const cpu_call *c);
 loci_status cpu_forward(cpu_call *c);
 loci_status cpu_backward(cpu_call *c);
+/* All that a backward adds up for group n of B groups, in one sweep; cpu_call_fused must hold. */
+void cpu_backward_group(const cpu_call *c, int64_t n, uint32_t worker);
 
 #endif
