@@ -130,7 +130,7 @@ const loci_class loci_attn_cpu_class = {
     .summary = "softmax attention in tiles, vectorised: the one to use on a CPU",
     .doc = "o = softmax(cap(scale q k') + bias + slope + table, mask) v by online softmax over tiles of queries and "
            "keys; a\n"
-           "backward recomputes the weights from lse. Every feature of the descriptor; f32, f64, and bf16 as storage.\n"
+           "backward recomputes the weights from lse. Every feature of the descriptor; f32, f64 and bf16.\n"
            "Cost: 4 T S d operations a head forward, 10 T S d backward; memory O(T + S).\n"
            "Source: Dao 2023 (FlashAttention-2), algorithms 1 and 2, with queries in the lanes.\n"
            "Use: on a CPU; auto takes it wherever it serves what is asked for.",

@@ -65,7 +65,7 @@ check_PROGRAMS += %D%/test_attn_cpu %D%/test_attn_desc %D%/test_attn_bf16
 %C%_test_attn_cpu_LDADD = %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
 %C%_test_attn_desc_SOURCES = %D%/test_attn_desc.c %D%/judge.h
 %C%_test_attn_desc_LDADD = %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
-%C%_test_attn_bf16_SOURCES = %D%/test_attn_bf16.c %D%/judge.h
+%C%_test_attn_bf16_SOURCES = %D%/test_attn_bf16.c %D%/judge.h %D%/amx_emulated.h
 %C%_test_attn_bf16_CPPFLAGS = $(AM_CPPFLAGS) $(%C%_cpu_cppflags)
 %C%_test_attn_bf16_LDADD = $(amx_emulated) %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
 

@@ -7,6 +7,7 @@
  *
  * An lse whose weights are summed as bf16 numbers is good to the rounding of those, 2^-8; one of f32 weights to f32.
  */
+#include "amx_emulated.h"
 #include "bf16.h"
 #include "judge.h"
 
@@ -457,6 +458,27 @@ static void bf16__gradients_of_a_forward_of_its_own_are_near(void)
     }
 }
 
+static void bf16__an_undefined_gradient_reaches_only_the_keys_its_query_sees(void)
+{
+    EACH_KERNEL(k)
+    {
+        attn_prob *p = attn_new(2, 60, 60, 1, 1, 1, 16, 16);
+        attn_out *d, *o;
+
+        p->a.causal = 1;
+        round_to_bf16(p);
+        d = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd'});
+        p->d_lse[20] = NAN;
+        o = run_how(k, attn_host(), p, (attn_how){.given = d});
+        CU_ASSERT(!k->ops->backward || !units_left);
+        for (int64_t j = 0; o && j < 60; j++)
+            CK_TRUE(isnan(o->dk[j * 16]) == (j <= 20), "%s: dk[%d] is %g", k->ops->name, (int)j, o->dk[j * 16]);
+        for (int64_t i = 0; o && i < 60; i++)
+            CK_TRUE(isnan(o->dq[i * 16]) == (i == 20), "%s: dq[%d] is %g", k->ops->name, (int)i, o->dq[i * 16]);
+        attn_done();
+    }
+}
+
 static void bf16__gradients_add(void)
 {
     EACH_KERNEL(k)
@@ -521,6 +543,75 @@ static void bf16__empty_sizes_are_served(void)
     verdict(&all, "empty sizes");
 }
 
+/* ---- the tile instructions ---- */
+
+/* One row of a and one column of b, as pairs. */
+static float product_of(const float (*pair)[4], int n, float c)
+{
+    static float tile[16][16];
+    static uint16_t a[16][32], b[16][32];
+
+    memset(tile, 0, sizeof tile);
+    memset(a, 0, sizeof a);
+    memset(b, 0, sizeof b);
+    for (int k = 0; k < n; k++)
+        for (int x = 0; x < 4; x++) {
+            uint32_t bits;
+
+            memcpy(&bits, &pair[k][x], sizeof bits);
+            *(x < 2 ? &a[3][2 * k + x] : &b[k][2 * 5 + x - 2]) = (uint16_t)(bits >> 16);
+        }
+    tile[3][5] = c;
+    TILE_OPEN();
+    TILE_LOAD(0, tile, 64);
+    TILE_LOAD(1, a, 64);
+    TILE_LOAD(2, b, 64);
+    TILE_PRODUCT(0, 1, 2);
+    TILE_STORE(0, tile, 64);
+    TILE_CLOSE();
+    for (int m = 0; m < 16; m++)
+        for (int x = 0; x < 16; x++)
+            CU_ASSERT((m == 3 && x == 5) || tile[m][x] == 0);
+    return tile[3][5];
+}
+
+static void bf16__emulated_product_follows_the_manual(void)
+{
+    /* { a even, a odd, b even, b odd }: even products are summed apart from odd ones, and before c */
+    static const float apart[][4] = {{4096, 1, 4096, 1}, {1, 1, 1, 1}};
+    static const float small[][4] = {{0x1p-130f, 0, 0x1p100f, 0}}, tiny[][4] = {{0x1p-70f, 0, 0x1p-70f, 0}};
+    static const float one[][4] = {{1, 0, -3, 7}};
+
+    CU_ASSERT(product_of(apart, 2, 0) == 0x1p24f + 2);
+    CU_ASSERT(product_of(apart, 2, -0x1p24f) == 2);
+    CU_ASSERT(product_of(one, 1, 2) == -1);
+    CU_ASSERT(product_of(small, 1, 0) == 0); /* a subnormal operand, result, and c are zeros */
+    CU_ASSERT(product_of(tiny, 1, 0) == 0);
+    CU_ASSERT(product_of(one, 0, 0x1p-130f) == 0);
+}
+
+#if CPU_HAVE_AMX
+static void bf16__hardware_and_emulation_agree(void)
+{
+    const kernel emulated = {&attn_cpu_bf16_amx_emulated, 0, 1}, hardware = {&attn_cpu_bf16_amx, 0, 1};
+    attn_prob *p;
+    attn_out *one, *two;
+    result r[RESULTS];
+
+    if (bf16_pick() != &attn_cpu_bf16_amx)
+        CK_SKIP("no AMX on this processor, or no permission");
+    p = attn_new(2, 100, 300, 2, 1, 1, 96, 80);
+    p->a.causal = 1;
+    round_to_bf16(p);
+    one = run_how(&emulated, attn_host(), p, (attn_how){.odd = 0});
+    two = run_how(&hardware, attn_host(), p, (attn_how){.odd = 0});
+    results(p, r);
+    for (int i = 0; one && two && i < JUDGED; i++)
+        CK_TRUE(ck_rms(get(two, r + i), get(one, r + i), (size_t)r[i].n) < 0x1p-9, "%s differs", judged[i]);
+    attn_done();
+}
+#endif
+
 /* ---- the choice ---- */
 
 static void bf16__a_kernel_needs_its_file_its_bits_the_system_and_to_win(void)
@@ -575,6 +666,11 @@ static void bf16__this_machine_chooses_what_it_may_and_the_same_again(void)
     unsetenv("LOCI_CPU");
 }
 
+#if CPU_HAVE_AMX
+#define HARDWARE(X) X(bf16__hardware_and_emulation_agree)
+#else
+#define HARDWARE(X)
+#endif
 #define TESTS(X) \
     X(bf16__errs_at_most_twice_as_much_as_ref) \
     X(bf16__every_length_and_width_has_its_tail) \
@@ -586,9 +682,12 @@ static void bf16__this_machine_chooses_what_it_may_and_the_same_again(void)
     X(bf16__leaves_to_the_tiles_the_units_that_it_must_and_no_other) \
     X(bf16__backward_leaves_to_the_tiles_the_heads_that_it_must_and_no_other) \
     X(bf16__gradients_of_a_forward_of_its_own_are_near) \
+    X(bf16__an_undefined_gradient_reaches_only_the_keys_its_query_sees) \
     X(bf16__gradients_add) \
     X(bf16__weights_that_overflow_are_computed_again) \
     X(bf16__empty_sizes_are_served) \
+    X(bf16__emulated_product_follows_the_manual) \
+    HARDWARE(X) \
     X(bf16__a_kernel_needs_its_file_its_bits_the_system_and_to_win) \
     X(bf16__this_machine_chooses_what_it_may_and_the_same_again)
 CK_MAIN("attn_bf16", TESTS)
