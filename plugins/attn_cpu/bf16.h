@@ -62,8 +62,10 @@ typedef struct bf16_facts {
 const bf16_ops *bf16_choose(const bf16_facts *);
 /* This machine's, looked at once; LOCI_CPU is read each time. */
 const bf16_ops *bf16_pick(void);
-/* A test sets it: this kernel wherever it serves, whatever the choice would be. NULL otherwise. */
+/* A test sets it: this kernel wherever it serves, whatever the choice would be; none: the tiles of f32. NULL otherwise.
+ */
 extern const bf16_ops *attn_cpu_bf16_only;
+extern const bf16_ops attn_cpu_bf16_none;
 
 /* ---- a call ---- */
 

@@ -17,6 +17,7 @@
 #define WINS 1.2
 
 const bf16_ops *attn_cpu_bf16_only;
+const bf16_ops attn_cpu_bf16_none = {.name = "none"};
 
 #if defined(__x86_64__)
 #define ARCH_REQ_XCOMP_PERM 0x1023
@@ -90,7 +91,7 @@ const bf16_ops *bf16_pick(void)
     bf16_facts f;
 
     if (attn_cpu_bf16_only)
-        return attn_cpu_bf16_only;
+        return attn_cpu_bf16_only == &attn_cpu_bf16_none ? NULL : attn_cpu_bf16_only;
     if (tile_cap() < CPU_AVX512)
         return NULL;
     pthread_once(&once, look);

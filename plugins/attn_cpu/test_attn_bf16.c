@@ -93,6 +93,18 @@ static attn_out *run_how(const kernel *k, const struct ck_host *h, const attn_pr
     return o;
 }
 
+/* The same call by the tiles of f32. */
+static attn_out *run_tiles(const attn_prob *p, attn_how how)
+{
+    attn_out *o;
+
+    attn_cpu_bf16_only = &attn_cpu_bf16_none;
+    how.dtype = 'b';
+    o = attn_run(attn_host(), &loci_attn_cpu_class, p, how);
+    attn_cpu_bf16_only = NULL;
+    return o;
+}
+
 /* A forward alone. */
 static attn_out *run(const kernel *k, const attn_prob *p, int odd)
 {
@@ -277,7 +289,7 @@ static void bf16__other_features_are_served_by_the_other_kernels(void)
         p->a.prefix += f == 3;
         round_to_bf16(p);
         ck_seed = stream;
-        plain = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'b', .forward_only = 1});
+        plain = run_tiles(p, (attn_how){.forward_only = 1});
         results(p, r);
         EACH_KERNEL(k)
         {
@@ -405,7 +417,7 @@ static void bf16__leaves_to_the_tiles_the_units_that_it_must_and_no_other(void)
         for (int64_t j = 0; n == OVERFLOW_LATER && j < 200; j++)
             p->k[j * 32] = j < 100 ? 0 : 1000;
         round_to_bf16(p);
-        tiles = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'b', .forward_only = 1});
+        tiles = run_tiles(p, (attn_how){.forward_only = 1});
         o = run(k, p, 0);
         CK_TRUE(o && tiles && (memcmp(o->o, tiles->o, (size_t)(p->T * p->e) * sizeof(double)) == 0) == leaves,
                 "%s, case %d: is %sto be left to the tiles", k->ops->name, n, leaves ? "" : "not ");
@@ -425,7 +437,7 @@ static void bf16__backward_leaves_to_the_tiles_the_heads_that_it_must_and_no_oth
         d = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd'});
         if (n == 1)
             p->d_o[3 * 16] = INFINITY; /* of the first key head */
-        tiles = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'b', .given = d});
+        tiles = run_tiles(p, (attn_how){.given = d});
         o = run_how(k, attn_host(), p, (attn_how){.given = d});
         for (int64_t b = 0; o && tiles && b < p->B; b++) {
             const size_t bytes = (size_t)(70 * 32) * sizeof(double);

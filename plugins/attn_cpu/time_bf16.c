@@ -90,7 +90,7 @@ int main(int argc, char **argv)
     const int64_t T = argc > 2 ? atoll(argv[1]) : 2048, D = argc > 2 ? atoll(argv[2]) : 64;
     const int threads = argc > 3 ? atoi(argv[3]) : 2;
     const int64_t H = 1024 / D ? 1024 / D : 1;
-    const bf16_ops *all[3] = {NULL}; /* the tiles of f32 first */
+    const bf16_ops *all[3] = {&attn_cpu_bf16_none}; /* the tiles of f32 first */
     struct ck_host h;
     int n = 1;
 
@@ -113,7 +113,7 @@ int main(int argc, char **argv)
         seconds = forward_s(&h, T, H, D);
         rate = seconds > 0 ? 2e-9 * (double)T * (double)T * (double)D * (double)H / seconds : 0;
         printf("T %lld D %lld H %lld threads %d  %-12s %9.3f ms %7.1f GFLOP/s", (long long)T, (long long)D,
-               (long long)H, threads, all[i] ? all[i]->name : tile_pick()->name, 1e3 * seconds, rate);
+               (long long)H, threads, i ? all[i]->name : tile_pick()->name, 1e3 * seconds, rate);
 #if CPU_HAVE_BF16
         if (__builtin_cpu_supports("avx512bf16")) {
             const bf16_rates r = attn_cpu_bf16_rates();
