@@ -4,11 +4,12 @@
  */
 #include <stdio.h>
 
-#include "tile.h"
+#include "bf16.h"
 
 struct loci_module {
     const loci_host *host;
-    const tile_ops *ops; /* of float */
+    const tile_ops *ops;  /* of float                                             */
+    const bf16_ops *half; /* of plain forwards in bf16; NULL where none of them wins */
 };
 
 #define SERVED \
@@ -34,9 +35,12 @@ static loci_status fit(const loci_host *host, const loci_config *config, const l
         snprintf(out->reason, sizeof out->reason, "%lld query heads are no multiple of %lld key and %lld value heads",
                  (long long)shape->heads, (long long)shape->k_heads, (long long)shape->v_heads);
     else {
+        const bf16_ops *half = t.bits == 16 ? bf16_pick() : NULL;
+
         out->score = 110;
-        snprintf(out->reason, sizeof out->reason, "tiles with online softmax, kernel %s",
-                 shape->dtype.bits == 64 ? attn_cpu_tile_f64.name : tile_pick()->name);
+        snprintf(out->reason, sizeof out->reason, "tiles with online softmax, kernel %s%s%s",
+                 t.bits == 64 ? attn_cpu_tile_f64.name : tile_pick()->name, half ? ", plain forwards by " : "",
+                 half ? half->name : "");
     }
     return LOCI_OK;
 }
@@ -48,11 +52,11 @@ static loci_status create(const loci_host *host, const loci_config *config, cons
 
     (void)config;
     (void)site;
-    (void)shape;
     if (!m)
         return cpu_fail(err, LOCI_E_NOMEM, "no memory for a module of %zu bytes", sizeof *m);
     m->host = host;
     m->ops = tile_pick();
+    m->half = shape->dtype.bits == 16 ? bf16_pick() : NULL;
     *out = m;
     return LOCI_OK;
 }
@@ -85,6 +89,8 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
                         "%lld rows, %lld queries, %lld keys or widths %lld, %lld exceed 2^31-1", (long long)c.B,
                         (long long)c.T, (long long)c.S, (long long)c.d, (long long)c.e);
     bytes = cpu_call_cut(&c, (shape->flags & LOCI_X_SAVE) != 0);
+    if (bytes != UINT64_MAX)
+        bytes = (bytes + 63) / 64 * 64 + bf16_call_bytes(&c, m->half, (shape->flags & LOCI_X_SAVE) != 0);
     if (bytes == UINT64_MAX)
         return cpu_fail(err, LOCI_E_UNSUPPORTED, "scratch for %lld keys of %lld heads exceeds 2^64 bytes",
                         (long long)c.S, (long long)c.H);
@@ -98,6 +104,8 @@ static loci_status forward(loci_module *m, const loci_exec *exec, const loci_att
     cpu_call c;
     loci_status s = cpu_call_read(&c, ops, exec, io, 0, err);
 
+    if (!s && bf16_serves(&c, m->half, 0))
+        return bf16_forward(&c, m->half, err);
     return s ? s : cpu_forward(&c);
 }
 
@@ -107,6 +115,8 @@ static loci_status backward(loci_module *m, const loci_exec *exec, const loci_at
     cpu_call c;
     loci_status s = cpu_call_read(&c, ops, exec, io, 1, err);
 
+    if (!s && bf16_serves(&c, m->half, 1))
+        return bf16_backward(&c, m->half, err);
     return s ? s : cpu_backward(&c);
 }
 
@@ -120,7 +130,7 @@ const loci_class loci_attn_cpu_class = {
     .summary = "softmax attention in tiles, vectorised: the one to use on a CPU",
     .doc = "o = softmax(cap(scale q k') + bias + slope + table, mask) v by online softmax over tiles of queries and "
            "keys; a\n"
-           "backward recomputes the weights from lse. Every feature of the descriptor; f32, f64, and bf16 as storage.\n"
+           "backward recomputes the weights from lse. Every feature of the descriptor; f32, f64 and bf16.\n"
            "Cost: 4 T S d operations a head forward, 10 T S d backward; memory O(T + S).\n"
            "Source: Dao 2023 (FlashAttention-2), algorithms 1 and 2, with queries in the lanes.\n"
            "Use: on a CPU; auto takes it wherever it serves what is asked for.",

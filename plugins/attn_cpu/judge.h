@@ -140,6 +140,25 @@ static inline void check_double(const attn_prob *p, int odd, const char *what)
     }
 }
 
+/* Numbers that bf16 holds, so that an error is one of arithmetic and of the last rounding. */
+static inline void round_to_bf16(attn_prob *p)
+{
+    const int64_t n[] = {p->B * p->T * p->H * p->d, p->B * p->S * p->Hk * p->d, p->B * p->S * p->Hv * p->e,
+                         p->B * p->T * p->H * p->e};
+    double *const all[] = {p->q, p->k, p->v, p->d_o};
+
+    for (int t = 0; t < 4; t++)
+        for (int64_t i = 0; i < n[t]; i++) {
+            float value = (float)all[t][i];
+            uint32_t bits;
+
+            memcpy(&bits, &value, sizeof bits);
+            bits &= 0xffff0000;
+            memcpy(&value, &bits, sizeof value);
+            all[t][i] = (double)value;
+        }
+}
+
 /* Feature n of what cpu serves. */
 static inline void feature(attn_prob *p, int n)
 {

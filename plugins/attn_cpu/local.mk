@@ -22,8 +22,31 @@ noinst_LTLIBRARIES += %D%/libtile_avx512.la
 %C%_libtile_avx512_la_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DCPU_HAVE_AVX512=1
 %C%_libtile_avx512_la_CFLAGS = $(KERNEL_CFLAGS) $(AVX512_CFLAGS) -fvisibility=hidden
 endif
+if HAVE_BF16
+%C%_cpu_cppflags += -DCPU_HAVE_BF16=1
+%C%_cpu_tiles += %D%/libtile_bf16.la
+noinst_LTLIBRARIES += %D%/libtile_bf16.la
+%C%_libtile_bf16_la_SOURCES = %D%/bf16_dot.c %D%/bf16_probe.c %D%/bf16_room.h
+%C%_libtile_bf16_la_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DCPU_HAVE_BF16=1
+%C%_libtile_bf16_la_CFLAGS = $(KERNEL_CFLAGS) $(BF16_CFLAGS) -fvisibility=hidden
+endif
+if HAVE_AMX
+%C%_cpu_cppflags += -DCPU_HAVE_AMX=1
+%C%_cpu_tiles += %D%/libtile_amx.la
+noinst_LTLIBRARIES += %D%/libtile_amx.la
+%C%_libtile_amx_la_SOURCES = %D%/amx.c %D%/amx_hard.h %D%/amx_rows.h %D%/bf16_room.h
+%C%_libtile_amx_la_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DCPU_HAVE_AMX=1
+%C%_libtile_amx_la_CFLAGS = $(KERNEL_CFLAGS) $(AMX_CFLAGS) -fvisibility=hidden
+# The same text for processors without, for its tests.
+check_LTLIBRARIES += %D%/libamx_emulated.la
+%C%_libamx_emulated_la_SOURCES = %D%/amx_emulated.c %D%/amx_emulated.h %D%/amx_rows.h %D%/bf16_room.h
+%C%_libamx_emulated_la_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DCPU_HAVE_AMX=1
+%C%_libamx_emulated_la_CFLAGS = $(KERNEL_CFLAGS) $(AMX_CFLAGS)
+amx_emulated = %D%/libamx_emulated.la
+endif
 
-%C%_libattn_cpu_la_SOURCES = %D%/class.c %D%/call.c %D%/check.h %D%/desc.c %D%/run.c %D%/pick.c
+%C%_libattn_cpu_la_SOURCES = %D%/class.c %D%/call.c %D%/check.h %D%/desc.c %D%/run.c %D%/pick.c \
+                             %D%/bf16.c %D%/bf16.h %D%/bf16_pick.c
 %C%_libattn_cpu_la_CPPFLAGS = $(%C%_cpu_cppflags)
 %C%_libattn_cpu_la_CFLAGS = $(PLUGIN_CFLAGS)
 %C%_libattn_cpu_la_LIBADD = $(%C%_cpu_tiles)
@@ -34,10 +57,20 @@ plugin_LTLIBRARIES += %D%/attn_cpu.la
 %C%_attn_cpu_la_CFLAGS = $(PLUGIN_CFLAGS)
 %C%_attn_cpu_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 %C%_attn_cpu_la_LIBADD = %D%/libattn_cpu.la -lm
-EXTRA_DIST += %D%/README.md %D%/tile.tmpl %D%/tile_keys.tmpl %D%/tile_pair.tmpl %D%/tile_room.tmpl %D%/tile_turn.tmpl %D%/tile_one.tmpl %D%/tile_back.tmpl %D%/tile_vec.tmpl
+EXTRA_DIST += %D%/README.md %D%/tile.tmpl %D%/tile_back.tmpl %D%/tile_keys.tmpl %D%/tile_one.tmpl %D%/tile_pair.tmpl \
+              %D%/tile_room.tmpl %D%/tile_turn.tmpl %D%/tile_vec.tmpl %D%/amx.tmpl %D%/amx_back.tmpl
 
-check_PROGRAMS += %D%/test_attn_cpu %D%/test_attn_desc
+check_PROGRAMS += %D%/test_attn_cpu %D%/test_attn_desc %D%/test_attn_bf16
 %C%_test_attn_cpu_SOURCES = %D%/test_attn_cpu.c %D%/judge.h
 %C%_test_attn_cpu_LDADD = %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
 %C%_test_attn_desc_SOURCES = %D%/test_attn_desc.c %D%/judge.h
 %C%_test_attn_desc_LDADD = %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
+%C%_test_attn_bf16_SOURCES = %D%/test_attn_bf16.c %D%/judge_bf16.h %D%/judge.h %D%/amx_emulated.h
+%C%_test_attn_bf16_CPPFLAGS = $(AM_CPPFLAGS) $(%C%_cpu_cppflags)
+%C%_test_attn_bf16_LDADD = $(amx_emulated) %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
+
+# Times the kernels that a machine would not choose, too.
+BENCH_PROGS += %D%/time_bf16
+%C%_time_bf16_SOURCES = %D%/time_bf16.c
+%C%_time_bf16_CPPFLAGS = $(AM_CPPFLAGS) $(%C%_cpu_cppflags)
+%C%_time_bf16_LDADD = %D%/libattn_cpu.la libloci.la $(CUNIT_LIBS) -lm

@@ -8,7 +8,7 @@
 
 #include "tile.h"
 
-static int machine_level(void)
+int tile_machine(void)
 {
 #if defined(__x86_64__)
     int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -22,6 +22,17 @@ static int machine_level(void)
     return CPU_REF;
 }
 
+int tile_cap(void)
+{
+    static const char *const names[] = {"ref", "avx2", "avx512"};
+    const char *cap = secure_getenv("LOCI_CPU");
+
+    for (int level = CPU_REF; cap && level < CPU_AMX; level++)
+        if (strcmp(cap, names[level]) == 0)
+            return level;
+    return CPU_AMX;
+}
+
 const tile_ops *tile_pick(void)
 {
     static const tile_ops *const all[] = {
@@ -29,14 +40,9 @@ const tile_ops *tile_pick(void)
 #include "tile.inc"
 #undef TILE
     };
-    const char *cap = secure_getenv("LOCI_CPU");
-    int level = machine_level(), most = CPU_AVX512;
+    int level = tile_machine(), most = tile_cap();
     const tile_ops *best = all[0];
 
-    if (cap && strcmp(cap, "ref") == 0)
-        most = CPU_REF;
-    else if (cap && strcmp(cap, "avx2") == 0)
-        most = CPU_AVX2;
     level = level < most ? level : most;
     for (size_t n = 0; n < sizeof all / sizeof *all; n++)
         if (all[n]->level <= level)

@@ -95,6 +95,11 @@ static void fused(void *arg, int64_t begin, int64_t end, uint32_t worker)
         sweep(c, n / c->groups, n % c->groups, 0, c->S, 1, worker);
 }
 
+void cpu_backward_group(const cpu_call *c, int64_t n, uint32_t worker)
+{
+    sweep(c, n / c->groups, n % c->groups, 0, c->S, 1, worker);
+}
+
 /* Rows may share blocks of a pool: one after the other. */
 static void pooled(void *arg, int64_t begin, int64_t end, uint32_t worker)
 {

@@ -5,25 +5,6 @@
  */
 #include "judge.h"
 
-/* Numbers that bf16 holds, so that an error is one of arithmetic and of the last rounding. */
-static void round_to_bf16(attn_prob *p)
-{
-    const int64_t n[] = {p->B * p->T * p->H * p->d, p->B * p->S * p->Hk * p->d, p->B * p->S * p->Hv * p->e,
-                         p->B * p->T * p->H * p->e};
-    double *const all[] = {p->q, p->k, p->v, p->d_o};
-
-    for (int t = 0; t < 4; t++)
-        for (int64_t i = 0; i < n[t]; i++) {
-            float value = (float)all[t][i];
-            uint32_t bits;
-
-            memcpy(&bits, &value, sizeof bits);
-            bits &= 0xffff0000;
-            memcpy(&value, &bits, sizeof value);
-            all[t][i] = (double)value;
-        }
-}
-
 /* bf16 is storage: the arithmetic is that of float, the results are rounded once. */
 static void cpu__bf16_errs_at_most_twice_as_much_as_ref(void)
 {

@@ -80,6 +80,7 @@ typedef struct tile_ops {
 #define CPU_REF 0
 #define CPU_AVX2 1
 #define CPU_AVX512 2
+#define CPU_AMX 3
 
 #define TILE(name, level) extern const tile_ops attn_cpu_tile_##name;
 #include "tile.inc"
@@ -107,6 +108,9 @@ static inline uint64_t cpu_id(const cpu_call *c, int64_t b)
     return ids ? (uint64_t)((const int64_t *)loci_ptr(ids))[cpu_at(ids, b, 0)] : 0;
 }
 
+/* What this machine has, at most CPU_AVX512, and what LOCI_CPU allows: CPU_*. */
+int tile_machine(void);
+int tile_cap(void);
 /* The fastest float kernel of this machine, capped by the environment's LOCI_CPU. */
 const tile_ops *tile_pick(void);
 
@@ -118,5 +122,7 @@ uint64_t cpu_call_cut(cpu_call *c, int backward);
 int cpu_call_fused(const cpu_call *c);
 loci_status cpu_forward(cpu_call *c);
 loci_status cpu_backward(cpu_call *c);
+/* All that a backward adds up for group n of B groups, in one sweep; cpu_call_fused must hold. */
+void cpu_backward_group(const cpu_call *c, int64_t n, uint32_t worker);
 
 #endif
