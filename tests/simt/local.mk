@@ -11,6 +11,47 @@ noinst_LTLIBRARIES += %D%/libsimt.la
 %C%_libsimt_la_SOURCES = $(simt_shim)
 %C%_libsimt_la_CXXFLAGS = $(SIMT_CXXFLAGS)
 
+# The device of plugins/attn_cuda on the host: its own sources, over rt_simt in place of the CUDA runtime. The ring of
+# lists is small, so that tests go around it.
+noinst_LTLIBRARIES += %D%/libcard.la
+%C%_libcard_la_SOURCES = $(card_sources) %D%/rt_simt.c \
+    %D%/card_ops_map.cc %D%/card_ops_norm.cc %D%/card_ops_sum.cc %D%/card_ops_rows.cc %D%/card_ops_conv.cc \
+    %D%/card_ops_loss.cc %D%/card_gemm.cc
+%C%_libcard_la_CPPFLAGS = $(AM_CPPFLAGS) '-DCUDA_STAGE_BYTES=(UINT64_C(1)<<20)'
+%C%_libcard_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
+%C%_libcard_la_CXXFLAGS = $(SIMT_CXXFLAGS) -fvisibility=hidden
+%C%_libcard_la_LIBADD = %D%/libsimt.la
+
+# The plugin as it would be built for a card, for tests of the command: `loci --plugin-path` finds it.
+check_LTLIBRARIES += %D%/attn_cuda.la
+%C%_attn_cuda_la_SOURCES = plugins/attn_cuda/plugin.c
+nodist_EXTRA_%C%_attn_cuda_la_SOURCES = cxx.cc
+%C%_attn_cuda_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+%C%_attn_cuda_la_CFLAGS = $(PLUGIN_CFLAGS)
+%C%_attn_cuda_la_LDFLAGS = $(CHECK_PLUGIN_LDFLAGS)
+%C%_attn_cuda_la_LIBADD = %D%/libcard.la -lm
+
+# What the CPU device passes, the same sources: see card.h. A name.cc that is not there makes automake link as C++.
+card_cppflags = $(AM_CPPFLAGS) -DCK_CARD=1
+card_libs = %D%/libcard.la libloci.la $(CUNIT_LIBS) -lm
+check_PROGRAMS += %D%/test_card_ops %D%/test_card_ops_back %D%/test_card_conv %D%/test_card_gemm
+%C%_test_card_ops_SOURCES = tests/unit/test_ops.c tests/unit/ops_tools.h %D%/card.h
+%C%_test_card_ops_CPPFLAGS = $(card_cppflags)
+nodist_EXTRA_%C%_test_card_ops_SOURCES = cxx.cc
+%C%_test_card_ops_LDADD = $(card_libs)
+%C%_test_card_ops_back_SOURCES = tests/unit/test_ops_back.c tests/unit/ops_tools.h %D%/card.h
+%C%_test_card_ops_back_CPPFLAGS = $(card_cppflags)
+nodist_EXTRA_%C%_test_card_ops_back_SOURCES = cxx.cc
+%C%_test_card_ops_back_LDADD = $(card_libs)
+%C%_test_card_conv_SOURCES = tests/unit/test_conv.c tests/unit/ops_tools.h %D%/card.h
+%C%_test_card_conv_CPPFLAGS = $(card_cppflags)
+nodist_EXTRA_%C%_test_card_conv_SOURCES = cxx.cc
+%C%_test_card_conv_LDADD = $(card_libs)
+%C%_test_card_gemm_SOURCES = tests/unit/test_gemm.c tests/unit/ops_tools.h %D%/card.h
+%C%_test_card_gemm_CPPFLAGS = $(card_cppflags)
+nodist_EXTRA_%C%_test_card_gemm_SOURCES = cxx.cc
+%C%_test_card_gemm_LDADD = $(card_libs)
+
 check_PROGRAMS += %D%/test_simt
 %C%_test_simt_SOURCES = %D%/test_simt.c %D%/toys.cc %D%/toys.h
 %C%_test_simt_CXXFLAGS = $(SIMT_CXXFLAGS)
