@@ -102,6 +102,8 @@ static const void *device_get_ext(loci_module *dev, const char *id)
         return dev;
     if (strcmp(id, LOCI_EXT_OPS) == 0)
         return &loci_cuda_ops;
+    if (strcmp(id, LOCI_EXT_SCAN) == 0)
+        return &loci_cuda_scan;
     return NULL;
 }
 

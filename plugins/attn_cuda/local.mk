@@ -2,9 +2,11 @@
 #
 # plugins/attn_cuda: kernels are .cu files, which nvcc compiles for the card (--with-cuda) and tests/simt for the host.
 card_kernels = %D%/ops_map.cu %D%/ops_norm.cu %D%/ops_sum.cu %D%/ops_rows.cu %D%/ops_conv.cu %D%/ops_loss.cu \
-               %D%/gemm.cu
-card_headers = %D%/device.h %D%/blas.h %D%/ops.h %D%/ops_norm.h %D%/number.h %D%/rt.h %D%/gpu.h
-card_sources = %D%/device.c %D%/stage.c %D%/blas.c %D%/ops.c $(card_headers)
+               %D%/gemm.cu %D%/scan_rows.cu %D%/scan_channels.cu %D%/coef.cu
+card_headers = %D%/device.h %D%/blas.h %D%/ops.h %D%/ops_norm.h %D%/number.h %D%/scan.h \
+               %D%/rt.h %D%/gpu.h
+card_sources = %D%/device.c %D%/stage.c %D%/blas.c %D%/ops.c %D%/scan.c %D%/coef.c \
+               $(card_headers)
 EXTRA_DIST += $(card_kernels) %D%/README.md
 
 if HAVE_CUDA

@@ -26,7 +26,8 @@ static inline loci_status ck_card_open(const loci_host *host, loci_module **dev,
     if (status != LOCI_OK || !ck_on_card)
         return status == LOCI_OK ? loci_cpu_open(dev, cls, threads, err) : status;
     *cls = loci_device_cuda_class.iface;
-    simt_schedule(opened % SIMT_SCHEDULES, (uint64_t)++opened);
+    opened++;
+    simt_schedule(opened % SIMT_SCHEDULES, (uint64_t)opened);
     return loci_device_cuda_class.create(host, NULL, NULL, NULL, dev, err);
 }
 

@@ -16,7 +16,7 @@ noinst_LTLIBRARIES += %D%/libsimt.la
 noinst_LTLIBRARIES += %D%/libcard.la
 %C%_libcard_la_SOURCES = $(card_sources) %D%/rt_simt.c \
     %D%/card_ops_map.cc %D%/card_ops_norm.cc %D%/card_ops_sum.cc %D%/card_ops_rows.cc %D%/card_ops_conv.cc \
-    %D%/card_ops_loss.cc %D%/card_gemm.cc
+    %D%/card_ops_loss.cc %D%/card_gemm.cc %D%/card_scan_rows.cc %D%/card_scan_channels.cc %D%/card_coef.cc
 %C%_libcard_la_CPPFLAGS = $(AM_CPPFLAGS) '-DCUDA_STAGE_BYTES=(UINT64_C(1)<<20)'
 %C%_libcard_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 %C%_libcard_la_CXXFLAGS = $(SIMT_CXXFLAGS) -fvisibility=hidden
@@ -34,7 +34,8 @@ nodist_EXTRA_%C%_attn_cuda_la_SOURCES = cxx.cc
 # What the CPU device passes, the same sources: see card.h. A name.cc that is not there makes automake link as C++.
 card_cppflags = $(AM_CPPFLAGS) -DCK_CARD=1
 card_libs = %D%/libcard.la libloci.la $(CUNIT_LIBS) -lm
-check_PROGRAMS += %D%/test_card_ops %D%/test_card_ops_back %D%/test_card_conv %D%/test_card_gemm
+check_PROGRAMS += %D%/test_card_ops %D%/test_card_ops_back %D%/test_card_conv %D%/test_card_gemm \
+                  %D%/test_card_scan %D%/test_card_scan_same %D%/test_card_scan_l %D%/test_card_coef
 %C%_test_card_ops_SOURCES = tests/unit/test_ops.c tests/unit/ops_tools.h %D%/card.h
 %C%_test_card_ops_CPPFLAGS = $(card_cppflags)
 nodist_EXTRA_%C%_test_card_ops_SOURCES = cxx.cc
@@ -51,6 +52,22 @@ nodist_EXTRA_%C%_test_card_conv_SOURCES = cxx.cc
 %C%_test_card_gemm_CPPFLAGS = $(card_cppflags)
 nodist_EXTRA_%C%_test_card_gemm_SOURCES = cxx.cc
 %C%_test_card_gemm_LDADD = $(card_libs)
+%C%_test_card_scan_SOURCES = tests/unit/test_scan.c tests/unit/test_scan.h %D%/card.h
+%C%_test_card_scan_CPPFLAGS = $(card_cppflags)
+nodist_EXTRA_%C%_test_card_scan_SOURCES = cxx.cc
+%C%_test_card_scan_LDADD = $(card_libs)
+%C%_test_card_scan_same_SOURCES = tests/unit/test_scan_same.c tests/unit/test_scan.h %D%/card.h
+%C%_test_card_scan_same_CPPFLAGS = $(card_cppflags)
+nodist_EXTRA_%C%_test_card_scan_same_SOURCES = cxx.cc
+%C%_test_card_scan_same_LDADD = $(card_libs)
+%C%_test_card_scan_l_SOURCES = tests/unit/test_scan_l.c tests/unit/test_scan.h %D%/card.h
+%C%_test_card_scan_l_CPPFLAGS = $(card_cppflags)
+nodist_EXTRA_%C%_test_card_scan_l_SOURCES = cxx.cc
+%C%_test_card_scan_l_LDADD = $(card_libs)
+%C%_test_card_coef_SOURCES = tests/unit/test_coef.c tests/unit/test_scan.h %D%/card.h
+%C%_test_card_coef_CPPFLAGS = $(card_cppflags)
+nodist_EXTRA_%C%_test_card_coef_SOURCES = cxx.cc
+%C%_test_card_coef_LDADD = $(card_libs)
 
 check_PROGRAMS += %D%/test_simt
 %C%_test_simt_SOURCES = %D%/test_simt.c %D%/toys.cc %D%/toys.h
