@@ -24,6 +24,7 @@
 
 #include <cuda_runtime.h>
 
+#define GPU_UNROLL _Pragma("unroll")
 #define GPU_SHARED(name) extern __shared__ __align__(128) unsigned char name[]
 
 /* 0, or what gpu_error has words for. */
@@ -39,6 +40,12 @@ static inline int gpu_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t
         e = cudaGetLastError();
     }
     return (int)e;
+}
+
+/* From host memory, which may change when this returns, in the order of the stream. */
+static inline int gpu_up(void *to, const void *from, size_t bytes, void *stream)
+{
+    return (int)cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, (cudaStream_t)stream);
 }
 
 static inline const char *gpu_error(int e)
@@ -145,6 +152,7 @@ GPU_FN float gpu_exp2(float x)
 
 #include "tests/simt/simt.h"
 
+#define GPU_UNROLL
 #define GPU_SHARED(name) unsigned char *const name = simt_here.shared
 
 template <typename F> static inline void gpu_call(void *f)
@@ -159,6 +167,13 @@ static inline int gpu_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t
 
     (void)stream;
     return simt_launch(grid, block, shared_bytes, gpu_call<decltype(run)>, (void *)&run);
+}
+
+static inline int gpu_up(void *to, const void *from, size_t bytes, void *stream)
+{
+    (void)stream;
+    memcpy(to, from, bytes);
+    return 0;
 }
 
 static inline const char *gpu_error(int e)
