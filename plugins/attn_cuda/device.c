@@ -3,7 +3,6 @@
  * plugins/attn_cuda/device: see device.h. The class, memory and copies, and the few services that need no kernel.
  */
 #include "device.h"
-#include "blas.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -139,7 +138,7 @@ static void device_destroy(loci_module *dev)
     if (!dev)
         return;
     (void)rt_wait(NULL);
-    cuda_blas_close(dev->blas, dev->host);
+    cuda_blas_close(&dev->blas);
     cuda_ring_close(&dev->ring);
     rt_free(dev->room);
     dev->host->free(dev->host, dev);
@@ -164,7 +163,7 @@ static loci_status device_create(const loci_host *host, const loci_config *conf,
         return cuda_refuse(err, LOCI_E_DEVICE, "%s", why);
     }
     dev->room = room;
-    dev->blas = cuda_blas_open(host);
+    cuda_blas_open(&dev->blas, host);
     *out = dev;
     return LOCI_OK;
 }

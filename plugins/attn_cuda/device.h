@@ -18,6 +18,7 @@
 #include <loci/ops.h>
 #include <loci/scan.h>
 
+#include "blas.h"
 #include "rt.h"
 
 #ifdef __cplusplus
@@ -29,8 +30,6 @@ extern "C" {
 #define CUDA_STAGE_BYTES (UINT64_C(16) << 20) /* of the ring, both halves */
 #endif
 #define CUDA_ROOM_BYTES (UINT64_C(16) << 20)
-
-struct cuda_blas;
 
 struct cuda_ring {
     char *pinned, *device;
@@ -44,7 +43,7 @@ struct loci_module {
     rt_card card;
     struct cuda_ring ring;
     char *room;
-    struct cuda_blas *blas; /* NULL: products by gemm.cu */
+    cuda_blas blas; /* without a handle: products by gemm.cu */
 };
 
 extern const loci_class loci_device_cuda_class;

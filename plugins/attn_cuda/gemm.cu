@@ -10,7 +10,6 @@
  *      [B,T,D] times a weight is one product of B T rows.
  *  (4) The order of a sum depends on K alone in the kernel; in cuBLAS it is the library's, the same from call to call.
  */
-#include "blas.h"
 #include "number.h"
 
 #include <limits.h>
@@ -95,9 +94,9 @@ static loci_status gemm_check(const loci_gemm *g, loci_error *err)
     int64_t m, k, kb, n;
     int r;
 
-    CUDA_TRY(cuda_check("gemm", "C", c, c->dtype, 2, 1, err));
-    CUDA_TRY(cuda_check("gemm", "A", a, c->dtype, 2, 0, err));
-    CUDA_TRY(cuda_check("gemm", "B", b, c->dtype, 2, 0, err));
+    CUDA_TRY(cuda_ops_check("gemm", "C", c, c->dtype, 2, 1, err));
+    CUDA_TRY(cuda_ops_check("gemm", "A", a, c->dtype, 2, 0, err));
+    CUDA_TRY(cuda_ops_check("gemm", "B", b, c->dtype, 2, 0, err));
     r = c->ndim;
     if (a->ndim != r || b->ndim != r)
         return cuda_refuse(err, LOCI_E_ARG, "gemm: A, B and C have %d, %d and %d dimensions; give all the same",
@@ -190,7 +189,7 @@ static loci_status by_library(const loci_exec *x, gemm_args *g, int bits, int ta
         p.a = (const char *)g->a + at[0] * (bits / 8);
         p.b = (const char *)g->b + at[1] * (bits / 8);
         p.c = (char *)g->c + at[2] * (bits / 8);
-        status = cuda_blas_run(cuda_device(x)->blas, x->stream, &p);
+        status = cuda_blas_run(&cuda_device(x)->blas, x->stream, &p);
         if (status)
             return cuda_refuse(err, LOCI_E_DEVICE, "gemm: cuBLAS fails with status %d", status);
     }
@@ -199,7 +198,7 @@ static loci_status by_library(const loci_exec *x, gemm_args *g, int bits, int ta
 
 static int library_can(const loci_exec *x, gemm_args *g, int ta, int tb)
 {
-    return cuda_device(x)->blas && !g->lower && g->K > 0 &&
+    return cuda_device(x)->blas.handle && !g->lower && g->K > 0 &&
            (ta ? addressable(g->K, g->M, &g->a_col, g->a_row) : addressable(g->M, g->K, &g->a_row, g->a_col)) &&
            (tb ? addressable(g->N, g->K, &g->b_col, g->b_row) : addressable(g->K, g->N, &g->b_row, g->b_col)) &&
            addressable(g->M, g->N, &g->c_row, 1) && (!g->batch.n_axes || g->batch.shape[g->batch.n_axes - 1] <= INT_MAX);

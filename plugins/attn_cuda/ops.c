@@ -94,7 +94,7 @@ int cuda_contiguous(const loci_tensor *t)
     return 1;
 }
 
-loci_status cuda_check(const char *op, const char *name, const loci_tensor *t, loci_dtype type, int least, int out,
+loci_status cuda_ops_check(const char *op, const char *name, const loci_tensor *t, loci_dtype type, int least, int out,
                        loci_error *err)
 {
     if (!t)
@@ -135,10 +135,10 @@ static const char *shape_text(char *to, size_t size, const loci_tensor *t)
     return to;
 }
 
-loci_status cuda_check_like(const char *op, const char *name, const loci_tensor *t, const loci_tensor *like, int out,
+loci_status cuda_ops_check_like(const char *op, const char *name, const loci_tensor *t, const loci_tensor *like, int out,
                             loci_error *err)
 {
-    loci_status status = cuda_check(op, name, t, like->dtype, 1, out, err);
+    loci_status status = cuda_ops_check(op, name, t, like->dtype, 1, out, err);
 
     if (status != LOCI_OK)
         return status;
@@ -151,13 +151,13 @@ loci_status cuda_check_like(const char *op, const char *name, const loci_tensor 
     return LOCI_OK;
 }
 
-loci_status cuda_check_i32(const char *op, const char *name, const loci_tensor *t, int ndim, const int64_t *shape,
+loci_status cuda_ops_check_i32(const char *op, const char *name, const loci_tensor *t, int ndim, const int64_t *shape,
                            loci_error *err)
 {
     const loci_tensor like = {
         .ndim = ndim, .dtype = {LOCI_INT, 32, 1}, .shape = (int64_t *)(uintptr_t)shape, .strides = NULL};
 
-    return cuda_check_like(op, name, t, &like, 0, err);
+    return cuda_ops_check_like(op, name, t, &like, 0, err);
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------ */

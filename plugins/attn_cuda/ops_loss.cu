@@ -76,13 +76,13 @@ loci_status cuda_op_xent(const loci_exec *x, const loci_tensor *loss, const loci
 
     if (!bits)
         return LOCI_E_ARG;
-    CUDA_TRY(cuda_check("xent", "logits", logits, logits->dtype, 2, 1, err));
-    CUDA_TRY(cuda_check("xent", "loss", loss, logits->dtype, 1, 1, err));
+    CUDA_TRY(cuda_ops_check("xent", "logits", logits, logits->dtype, 2, 1, err));
+    CUDA_TRY(cuda_ops_check("xent", "loss", loss, logits->dtype, 1, 1, err));
     if (logits->ndim != 2 || loss->ndim != 1 || loss->shape[0] != logits->shape[0])
         return cuda_refuse(err, LOCI_E_ARG, "xent: logits must be [N,V] and loss [N]");
-    CUDA_TRY(cuda_check_i32("xent", "target", target, 1, logits->shape, err));
+    CUDA_TRY(cuda_ops_check_i32("xent", "target", target, 1, logits->shape, err));
     if (dlogits)
-        CUDA_TRY(cuda_check_like("xent", "dlogits", dlogits, logits, 1, err));
+        CUDA_TRY(cuda_ops_check_like("xent", "dlogits", dlogits, logits, 1, err));
     a.rows = logits->shape[0];
     a.n = logits->shape[1];
     list = (const int32_t *)loci_ptr(target);
@@ -141,7 +141,7 @@ loci_status cuda_op_sumsq(const loci_exec *x, const loci_tensor *a, double *out,
 
     if (!bits)
         return LOCI_E_ARG;
-    CUDA_TRY(cuda_check("sumsq", "a", a, a->dtype, 1, 1, err));
+    CUDA_TRY(cuda_ops_check("sumsq", "a", a, a->dtype, 1, 1, err));
     if (!cuda_contiguous(a))
         return cuda_refuse(err, LOCI_E_ARG, "sumsq: a must be contiguous");
     n = cuda_elements(a);

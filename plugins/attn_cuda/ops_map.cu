@@ -114,11 +114,11 @@ static loci_status map_run(const char *op, const loci_exec *x, int f, const loci
 
     if (!bits)
         return LOCI_E_ARG;
-    CUDA_TRY(cuda_check(op, "out", out, out->dtype, 1, 1, err));
+    CUDA_TRY(cuda_ops_check(op, "out", out, out->dtype, 1, 1, err));
     if (f != FILL)
-        CUDA_TRY(cuda_check_like(op, "a", a, out, 0, err));
+        CUDA_TRY(cuda_ops_check_like(op, "a", a, out, 0, err));
     if (b)
-        CUDA_TRY(cuda_check_like(op, "b", b, out, 0, err));
+        CUDA_TRY(cuda_ops_check_like(op, "b", b, out, 0, err));
     cuda_walk_init(&m.w, out->ndim, out->shape);
     cuda_walk_add(&m.w, out->strides);
     if (a)
@@ -204,7 +204,7 @@ loci_status cuda_op_adamw(const loci_exec *x, const loci_tensor *p, const loci_t
     if (!bits)
         return LOCI_E_ARG;
     for (int i = 0; i < 4; i++) {
-        CUDA_TRY(cuda_check("adamw", names[i], all[i], p->dtype, 1, 1, err));
+        CUDA_TRY(cuda_ops_check("adamw", names[i], all[i], p->dtype, 1, 1, err));
         if (!cuda_contiguous(all[i]) || cuda_elements(all[i]) != cuda_elements(p))
             return cuda_refuse(err, LOCI_E_ARG, "adamw: %s must be contiguous and of p's size", names[i]);
     }

@@ -72,7 +72,7 @@ static loci_status check_gain(const char *op, const char *name, const loci_tenso
 {
     const int64_t n = x->shape[x->ndim - 1];
 
-    CUDA_TRY(cuda_check(op, name, gain, x->dtype, 1, 1, err));
+    CUDA_TRY(cuda_ops_check(op, name, gain, x->dtype, 1, 1, err));
     if (gain->shape[gain->ndim - 1] == n &&
         (gain->ndim == 1 || (gain->ndim == 2 && x->ndim > 1 && gain->shape[0] == x->shape[x->ndim - 2])))
         return LOCI_OK;
@@ -89,10 +89,10 @@ static loci_status norm_init(norm_args *a, const char *op, int32_t kind, const l
 
     if (kind != LOCI_NORM_RMS && kind != LOCI_NORM_L2)
         return cuda_refuse(err, LOCI_E_ARG, "%s: kind %d is unknown; use LOCI_NORM_RMS or LOCI_NORM_L2", op, kind);
-    CUDA_TRY(cuda_check(op, dy ? "dx" : "y", y, y->dtype, 1, 1, err));
-    CUDA_TRY(cuda_check_like(op, "x", x, y, 0, err));
+    CUDA_TRY(cuda_ops_check(op, dy ? "dx" : "y", y, y->dtype, 1, 1, err));
+    CUDA_TRY(cuda_ops_check_like(op, "x", x, y, 0, err));
     if (dy)
-        CUDA_TRY(cuda_check_like(op, "dy", dy, y, 0, err));
+        CUDA_TRY(cuda_ops_check_like(op, "dy", dy, y, 0, err));
     if (gain)
         CUDA_TRY(check_gain(op, "gain", gain, x, err));
     lead = y->ndim - 1;
@@ -204,9 +204,9 @@ loci_status cuda_op_dot(const loci_exec *x, const loci_tensor *out, const loci_t
 
     if (!bits)
         return LOCI_E_ARG;
-    CUDA_TRY(cuda_check("dot", "out", out, out->dtype, 1, 1, err));
-    CUDA_TRY(cuda_check("dot", "a", a, out->dtype, 2, 0, err));
-    CUDA_TRY(cuda_check_like("dot", "b", b, a, 0, err));
+    CUDA_TRY(cuda_ops_check("dot", "out", out, out->dtype, 1, 1, err));
+    CUDA_TRY(cuda_ops_check("dot", "a", a, out->dtype, 2, 0, err));
+    CUDA_TRY(cuda_ops_check_like("dot", "b", b, a, 0, err));
     rank = out->ndim;
     if (a->ndim != rank + 1)
         return cuda_refuse(err, LOCI_E_ARG, "dot: a has %d axes and out %d; out must have all but the last", a->ndim,

@@ -59,9 +59,9 @@ static loci_status rows_init(rows_args *j, const char *op, const loci_tensor *ou
     const int32_t *list;
     int64_t step;
 
-    CUDA_TRY(cuda_check(op, "out", out, out->dtype, 1, 1, err));
-    CUDA_TRY(cuda_check(op, "a", a, out->dtype, 1, 0, err));
-    CUDA_TRY(cuda_check_i32(op, "rows", rows, 1, picked->shape, err));
+    CUDA_TRY(cuda_ops_check(op, "out", out, out->dtype, 1, 1, err));
+    CUDA_TRY(cuda_ops_check(op, "a", a, out->dtype, 1, 0, err));
+    CUDA_TRY(cuda_ops_check_i32(op, "rows", rows, 1, picked->shape, err));
     for (int i = 0; i < out->ndim; i++)
         if (out->ndim != a->ndim || (i && out->shape[i] != a->shape[i]))
             return cuda_refuse(err, LOCI_E_ARG, "%s: rows of out and a differ in shape", op);
@@ -239,9 +239,9 @@ loci_status cuda_op_rope(const loci_exec *x, const loci_tensor *y, const loci_te
 
     if (!bits)
         return LOCI_E_ARG;
-    CUDA_TRY(cuda_check("rope", "y", y, y->dtype, 4, 1, err));
-    CUDA_TRY(cuda_check_like("rope", "x", in, y, 0, err));
-    CUDA_TRY(cuda_check_i32("rope", "pos", pos, 2, y->shape, err));
+    CUDA_TRY(cuda_ops_check("rope", "y", y, y->dtype, 4, 1, err));
+    CUDA_TRY(cuda_ops_check_like("rope", "x", in, y, 0, err));
+    CUDA_TRY(cuda_ops_check_i32("rope", "pos", pos, 2, y->shape, err));
     if (y->ndim != 4 || (y->shape[3] > 1 && in->strides[3] != 1))
         return cuda_refuse(err, LOCI_E_ARG, "rope: x and y must be [B,T,H,d] with contiguous d");
     if (rot < 0 || rot % 2 || rot > y->shape[3])

@@ -21,7 +21,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MEMORY (UINT64_C(1) << 32) /* addresses, not bytes that are used */
+#define MEMORY (UINT64_C(1) << 29) /* addresses, not bytes that are used */
 #define GUARD UINT64_C(64)
 #define FILLED (UINT64_C(1) << 20) /* what is longer is full of 0 after so much: pages that nobody uses stay away */
 #define MOST_BLOCKS 65536
@@ -84,6 +84,8 @@ static void report(void)
     const char *path = getenv("SIMT_COPIES");
     FILE *f = path ? fopen(path, "a") : NULL;
 
+    counts[STAGE].times += simt_up_times;
+    counts[STAGE].bytes += simt_up_bytes;
     for (int i = 0; f && i < COUNTS; i++)
         fprintf(f, "%s %llu %llu\n", counts[i].what, (unsigned long long)counts[i].times,
                 (unsigned long long)counts[i].bytes);
@@ -119,8 +121,10 @@ static int first_memory(void)
     struct sigaction act = {.sa_sigaction = touched, .sa_flags = SA_SIGINFO};
 
     memory = mmap(NULL, MEMORY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED)
+    if (memory == MAP_FAILED) {
+        memory = NULL;
         return 0;
+    }
     sigaction(SIGSEGV, &act, NULL);
     simt_around = around;
     atexit(report);

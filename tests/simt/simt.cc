@@ -242,6 +242,18 @@ static void check_shared(const unsigned char *p, size_t bytes)
 }
 
 void (*simt_around)(int begins);
+uint64_t simt_up_times, simt_up_bytes;
+
+void simt_up(void *to, const void *from, size_t bytes)
+{
+    if (simt_around)
+        simt_around(1);
+    memcpy(to, from, bytes);
+    if (simt_around)
+        simt_around(0);
+    simt_up_times++;
+    simt_up_bytes += bytes;
+}
 
 int simt_launch(dim3 grid, dim3 block, size_t shared_bytes, void (*run)(void *), void *arg)
 {
