@@ -87,8 +87,7 @@ loci_status cuda_coef_job(coef_job *j, const loci_coef *c, int back, loci_error 
     j->w = rank == 4 ? c->beta->shape[2] : 1;
     j->n = c->beta->shape[rank - 1] - 1;
     if (j->n < 0 || j->n > LOCI_COEF_TOK)
-        return cuda_refuse(err, LOCI_E_ARG, "coef: a chunk of %lld tokens: at most %d", (long long)j->n,
-                           LOCI_COEF_TOK);
+        return cuda_refuse(err, LOCI_E_ARG, "coef: a chunk of %lld tokens: at most %d", (long long)j->n, LOCI_COEF_TOK);
     for (int d = 0; d <= (back ? 1 : 0); d++)
         for (int i = 0; i < 5; i++) {
             const int last = d == 1 && (i == 2 || i == 4); /* of time n alone */

@@ -188,11 +188,12 @@ const loci_class loci_device_cuda_class = {
     .kind = LOCI_KIND_DEVICE,
     .version = "1.0",
     .summary = "an NVIDIA card of compute capability 8.0 or later",
-    .doc = "Memory, copies, loci.ops/1 and loci.scan/1 on card 0. Products by cuBLAS where it can be opened, in full\n"
-           "float32, else by a kernel of loci's. Lists that the host makes (runs, rows, positions) are staged; nothing\n"
-           "else crosses inside a step.\n"
-           "Cost: sums have one order, whatever the card; products are cuBLAS's, the same bits on one card and version.\n"
-           "Use: where there is such a card and driver; run.device = cuda names it, auto tries it first.",
+    .doc =
+        "Memory, copies, loci.ops/1 and loci.scan/1 on card 0. Products by cuBLAS where it can be opened, in full\n"
+        "float32, else by a kernel of loci's. Lists that the host makes (runs, rows, positions) are staged; nothing\n"
+        "else crosses inside a step.\n"
+        "Cost: sums have one order, whatever the card; products are cuBLAS's, the same bits on one card and version.\n"
+        "Use: where there is such a card and driver; run.device = cuda names it, auto tries it first.",
     .fit = device_fit,
     .create = device_create,
     .destroy = device_destroy,

@@ -3,12 +3,12 @@
  * plugins/attn_cuda/gemm: C = alpha op(A) op(B) + beta C: cuBLAS where it is there and can address the operands, else a
  * kernel that serves every stride and the triangular A.
  *
- *  (1) The kernel: a block computes a tile of TILE x TILE of C, each of 16 x 16 threads 4 x 4 of it; tiles of A and B of
- *      DEEP along K pass through shared memory. Elements outside the matrices count as 0.
- *  (2) LOWER: what lies above the diagonal of A as stored is never read, and K is cut to what is not 0 for the tile.
- *  (3) Batch axes along which B does not move become more rows of one product, where the strides of A and C allow it:
- *      [B,T,D] times a weight is one product of B T rows.
- *  (4) The order of a sum depends on K alone in the kernel; in cuBLAS it is the library's, the same from call to call.
+ *  (1) The kernel: a block computes a tile of TILE x TILE of C, each of 16 x 16 threads 4 x 4 of it; tiles of A and B
+ * of DEEP along K pass through shared memory. Elements outside the matrices count as 0. (2) LOWER: what lies above the
+ * diagonal of A as stored is never read, and K is cut to what is not 0 for the tile. (3) Batch axes along which B does
+ * not move become more rows of one product, where the strides of A and C allow it: [B,T,D] times a weight is one
+ * product of B T rows. (4) The order of a sum depends on K alone in the kernel; in cuBLAS it is the library's, the same
+ * from call to call.
  */
 #include "number.h"
 
@@ -103,9 +103,9 @@ static loci_status gemm_check(const loci_gemm *g, loci_error *err)
                            a->ndim, b->ndim, r);
     for (int i = 0; i < r - 2; i++)
         if (a->shape[i] != c->shape[i] || b->shape[i] != c->shape[i])
-            return cuda_refuse(
-                err, LOCI_E_ARG, "gemm: axis %d is %lld in A, %lld in B, %lld in C; broadcast by stride 0", i,
-                (long long)a->shape[i], (long long)b->shape[i], (long long)c->shape[i]);
+            return cuda_refuse(err, LOCI_E_ARG,
+                               "gemm: axis %d is %lld in A, %lld in B, %lld in C; broadcast by stride 0", i,
+                               (long long)a->shape[i], (long long)b->shape[i], (long long)c->shape[i]);
     m = a->shape[ta ? r - 1 : r - 2];
     k = a->shape[ta ? r - 2 : r - 1];
     kb = b->shape[tb ? r - 1 : r - 2];
@@ -201,7 +201,8 @@ static int library_can(const loci_exec *x, gemm_args *g, int ta, int tb)
     return cuda_device(x)->blas.handle && !g->lower && g->K > 0 &&
            (ta ? addressable(g->K, g->M, &g->a_col, g->a_row) : addressable(g->M, g->K, &g->a_row, g->a_col)) &&
            (tb ? addressable(g->N, g->K, &g->b_col, g->b_row) : addressable(g->K, g->N, &g->b_row, g->b_col)) &&
-           addressable(g->M, g->N, &g->c_row, 1) && (!g->batch.n_axes || g->batch.shape[g->batch.n_axes - 1] <= INT_MAX);
+           addressable(g->M, g->N, &g->c_row, 1) &&
+           (!g->batch.n_axes || g->batch.shape[g->batch.n_axes - 1] <= INT_MAX);
 }
 
 loci_status cuda_op_gemm(const loci_exec *x, const loci_gemm *g, loci_error *err)

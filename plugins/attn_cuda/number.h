@@ -96,8 +96,7 @@ template <typename R> GPU_FN R gelu_back2(R x)
     const R c = clip(x), u = gelu<R>::A * (c + gelu<R>::B * (c * c * c));
     const R du = gelu<R>::A * (1 + 3 * gelu<R>::B * (c * c));
 
-    return sigmoid_back(u) *
-           (2 * du + c * ((1 - 2 * sigmoid_of(u)) * (du * du) + 6 * gelu<R>::A * gelu<R>::B * c));
+    return sigmoid_back(u) * (2 * du + c * ((1 - 2 * sigmoid_of(u)) * (du * du) + 6 * gelu<R>::A * gelu<R>::B * c));
 }
 
 template <typename R> GPU_FN R silu_back(R x)

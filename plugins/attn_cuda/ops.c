@@ -95,7 +95,7 @@ int cuda_contiguous(const loci_tensor *t)
 }
 
 loci_status cuda_ops_check(const char *op, const char *name, const loci_tensor *t, loci_dtype type, int least, int out,
-                       loci_error *err)
+                           loci_error *err)
 {
     if (!t)
         return cuda_refuse(err, LOCI_E_ARG, "%s: %s is missing", op, name);
@@ -135,8 +135,8 @@ static const char *shape_text(char *to, size_t size, const loci_tensor *t)
     return to;
 }
 
-loci_status cuda_ops_check_like(const char *op, const char *name, const loci_tensor *t, const loci_tensor *like, int out,
-                            loci_error *err)
+loci_status cuda_ops_check_like(const char *op, const char *name, const loci_tensor *t, const loci_tensor *like,
+                                int out, loci_error *err)
 {
     loci_status status = cuda_ops_check(op, name, t, like->dtype, 1, out, err);
 
@@ -152,7 +152,7 @@ loci_status cuda_ops_check_like(const char *op, const char *name, const loci_ten
 }
 
 loci_status cuda_ops_check_i32(const char *op, const char *name, const loci_tensor *t, int ndim, const int64_t *shape,
-                           loci_error *err)
+                               loci_error *err)
 {
     const loci_tensor like = {
         .ndim = ndim, .dtype = {LOCI_INT, 32, 1}, .shape = (int64_t *)(uintptr_t)shape, .strides = NULL};

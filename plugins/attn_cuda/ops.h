@@ -37,11 +37,11 @@ void cuda_walk_merge(cuda_walk *w);
 int cuda_bits(const char *op, const loci_tensor *t, loci_error *err);
 /* The checks of loci/ops.h. least: the fewest axes; out: written, so no stride of 0. */
 loci_status cuda_ops_check(const char *op, const char *name, const loci_tensor *t, loci_dtype type, int least, int out,
-                       loci_error *err);
-loci_status cuda_ops_check_like(const char *op, const char *name, const loci_tensor *t, const loci_tensor *like, int out,
-                            loci_error *err);
-loci_status cuda_ops_check_i32(const char *op, const char *name, const loci_tensor *t, int ndim, const int64_t *shape,
                            loci_error *err);
+loci_status cuda_ops_check_like(const char *op, const char *name, const loci_tensor *t, const loci_tensor *like,
+                                int out, loci_error *err);
+loci_status cuda_ops_check_i32(const char *op, const char *name, const loci_tensor *t, int ndim, const int64_t *shape,
+                               loci_error *err);
 int cuda_contiguous(const loci_tensor *t);
 int64_t cuda_elements(const loci_tensor *t);
 

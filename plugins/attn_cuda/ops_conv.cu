@@ -73,8 +73,7 @@ template <typename R> __global__ void tail_kernel(conv_args a)
         const int64_t c = k % a.N;
 
         for (int64_t j = 0; j < a.K - 1; j++)
-            ((R *)a.grad)[r.state * a.grad_state + j * a.grad_tok + c] =
-                conv_input<R>(a, r, r.len - (a.K - 1) + j, c);
+            ((R *)a.grad)[r.state * a.grad_state + j * a.grad_tok + c] = conv_input<R>(a, r, r.len - (a.K - 1) + j, c);
     }
 }
 
@@ -180,9 +179,8 @@ static loci_status conv_init(conv_args *a, const char *op, const loci_batch *bat
 
         if (r->row < 0 || r->row >= x->shape[0] || r->begin < 0 || r->len < 0 ||
             (int64_t)r->begin + r->len > x->shape[1])
-            return cuda_refuse(err, LOCI_E_ARG,
-                               "%s: run %lld covers tokens %d to %lld of row %d; x is [%lld,%lld,...]", op,
-                               (long long)i, r->begin, (long long)r->begin + r->len, r->row, (long long)x->shape[0],
+            return cuda_refuse(err, LOCI_E_ARG, "%s: run %lld covers tokens %d to %lld of row %d; x is [%lld,%lld,...]",
+                               op, (long long)i, r->begin, (long long)r->begin + r->len, r->row, (long long)x->shape[0],
                                (long long)x->shape[1]);
         if (!tail && a->K > 1 && r->pos != 0)
             return cuda_refuse(err, LOCI_E_ARG, "%s: run %lld goes on at pos %lld, but there is no tail_in", op,
@@ -223,8 +221,7 @@ static dim3 token_grid(const conv_args &a)
     return dim3(blocks_for(a.longest * a.N, THREADS), (unsigned)(a.n_runs < 65535 ? a.n_runs : 65535));
 }
 
-static loci_status list_runs(conv_args *a, const loci_exec *x, const char *op, const loci_batch *batch,
-                             loci_error *err)
+static loci_status list_runs(conv_args *a, const loci_exec *x, const char *op, const loci_batch *batch, loci_error *err)
 {
     const void *runs = NULL;
 
@@ -252,10 +249,10 @@ loci_status cuda_op_conv(const loci_exec *x, const loci_batch *batch, const loci
         return LOCI_OK;
     CUDA_TRY(list_runs(&a, x, "conv", batch, err));
     if (a.longest)
-        CUDA_TRY(launched("conv",
-                          gpu_launch(bits == 32 ? conv_kernel<float> : conv_kernel<double>, token_grid(a), THREADS, 0,
-                                     x->stream, a),
-                          err));
+        CUDA_TRY(launched(
+            "conv",
+            gpu_launch(bits == 32 ? conv_kernel<float> : conv_kernel<double>, token_grid(a), THREADS, 0, x->stream, a),
+            err));
     if (a.grad)
         CUDA_TRY(launched("conv",
                           gpu_launch(bits == 32 ? tail_kernel<float> : tail_kernel<double>,

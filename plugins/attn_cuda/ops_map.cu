@@ -95,12 +95,16 @@ template <typename R> static int map1_launch(int f, void *stream, const map_args
 
 template <typename R> static int map2_launch(int f, void *stream, const map_args &m)
 {
-    static int (*const of[])(void *, const map_args &) = {
-        map_launch<R, 3, LOCI_MAP_ADD>,           map_launch<R, 3, LOCI_MAP_MUL>,
-        map_launch<R, 3, LOCI_MAP_SILU_BACK>,     map_launch<R, 3, LOCI_MAP_GELU_BACK>,
-        map_launch<R, 3, LOCI_MAP_SOFTPLUS_BACK>, map_launch<R, 3, LOCI_MAP_SIGMOID_BACK>,
-        map_launch<R, 3, LOCI_MAP_SIGMOID_BACK_Y>, map_launch<R, 3, LOCI_MAP_SILU_MUL>,
-        map_launch<R, 3, LOCI_MAP_SILU_BACK2>,    map_launch<R, 3, LOCI_MAP_GELU_BACK2>};
+    static int (*const of[])(void *, const map_args &) = {map_launch<R, 3, LOCI_MAP_ADD>,
+                                                          map_launch<R, 3, LOCI_MAP_MUL>,
+                                                          map_launch<R, 3, LOCI_MAP_SILU_BACK>,
+                                                          map_launch<R, 3, LOCI_MAP_GELU_BACK>,
+                                                          map_launch<R, 3, LOCI_MAP_SOFTPLUS_BACK>,
+                                                          map_launch<R, 3, LOCI_MAP_SIGMOID_BACK>,
+                                                          map_launch<R, 3, LOCI_MAP_SIGMOID_BACK_Y>,
+                                                          map_launch<R, 3, LOCI_MAP_SILU_MUL>,
+                                                          map_launch<R, 3, LOCI_MAP_SILU_BACK2>,
+                                                          map_launch<R, 3, LOCI_MAP_GELU_BACK2>};
 
     return of[f](stream, m);
 }
@@ -218,5 +222,8 @@ loci_status cuda_op_adamw(const loci_exec *x, const loci_tensor *p, const loci_t
     a.step = *step;
     if (a.n == 0)
         return LOCI_OK;
-    return launched("adamw", gpu_launch(bits == 32 ? adamw_kernel<float> : adamw_kernel<double>, blocks_for(a.n, THREADS), THREADS, 0, x->stream, a), err);
+    return launched("adamw",
+                    gpu_launch(bits == 32 ? adamw_kernel<float> : adamw_kernel<double>, blocks_for(a.n, THREADS),
+                               THREADS, 0, x->stream, a),
+                    err);
 }

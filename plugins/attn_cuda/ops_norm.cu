@@ -11,14 +11,14 @@
 #define THREADS 256
 
 /* Rows begin at this thread's warp's number and go up by the number of warps. */
-#define EACH_ROW(i, count) \
-    for (int64_t i = thread_number() / 32, step_ = thread_count() / 32; i < (count); i += step_)
+#define EACH_ROW(i, count) for (int64_t i = thread_number() / 32, step_ = thread_count() / 32; i < (count); i += step_)
 
 template <typename R> __global__ void norm_kernel(norm_args a)
 {
     const int lane = threadIdx.x % 32;
 
-    EACH_ROW (i, a.w.count) {
+    EACH_ROW(i, a.w.count)
+    {
         int64_t at[4];
         const R *x, *gain;
         R *y, sum = 0, r;
@@ -44,7 +44,8 @@ template <typename R> __global__ void norm_dx_kernel(norm_args a)
 {
     const int lane = threadIdx.x % 32;
 
-    EACH_ROW (i, a.w.count) {
+    EACH_ROW(i, a.w.count)
+    {
         int64_t at[5];
         const R *x, *gain, *dy;
         R *dx, sum = 0, r, back;
@@ -139,7 +140,10 @@ loci_status cuda_op_norm(const loci_exec *x, int32_t kind, const loci_tensor *y,
     cuda_walk_merge(&a.w);
     if (a.w.count == 0 || a.n == 0)
         return LOCI_OK;
-    return launched("norm", gpu_launch(bits == 32 ? norm_kernel<float> : norm_kernel<double>, blocks_for(a.w.count * 32, THREADS), THREADS, 0, x->stream, a), err);
+    return launched("norm",
+                    gpu_launch(bits == 32 ? norm_kernel<float> : norm_kernel<double>,
+                               blocks_for(a.w.count * 32, THREADS), THREADS, 0, x->stream, a),
+                    err);
 }
 
 loci_status cuda_op_norm_back(const loci_exec *x, int32_t kind, const loci_tensor *dx, const loci_tensor *dgain,
@@ -160,7 +164,10 @@ loci_status cuda_op_norm_back(const loci_exec *x, int32_t kind, const loci_tenso
         return LOCI_OK;
     merged = a;
     cuda_walk_merge(&merged.w);
-    CUDA_TRY(launched("norm_back", gpu_launch(bits == 32 ? norm_dx_kernel<float> : norm_dx_kernel<double>, blocks_for(a.w.count * 32, THREADS), THREADS, 0, x->stream, merged), err));
+    CUDA_TRY(launched("norm_back",
+                      gpu_launch(bits == 32 ? norm_dx_kernel<float> : norm_dx_kernel<double>,
+                                 blocks_for(a.w.count * 32, THREADS), THREADS, 0, x->stream, merged),
+                      err));
     return dgain ? cuda_norm_dgain(x, bits, &a, dgain, err) : LOCI_OK;
 }
 
@@ -178,7 +185,8 @@ template <typename R> __global__ void dot_kernel(dot_args d)
 {
     const R alpha = (R)d.alpha, beta = (R)d.beta;
 
-    EACH_ROW (i, d.w.count) {
+    EACH_ROW(i, d.w.count)
+    {
         int64_t at[3];
         const R *a, *b;
         R sum = 0, *out;
@@ -230,5 +238,8 @@ loci_status cuda_op_dot(const loci_exec *x, const loci_tensor *out, const loci_t
     d.out = loci_ptr(out);
     d.a = loci_ptr(a);
     d.b = loci_ptr(b);
-    return launched("dot", gpu_launch(bits == 32 ? dot_kernel<float> : dot_kernel<double>, blocks_for(d.w.count * 32, THREADS), THREADS, 0, x->stream, d), err);
+    return launched("dot",
+                    gpu_launch(bits == 32 ? dot_kernel<float> : dot_kernel<double>, blocks_for(d.w.count * 32, THREADS),
+                               THREADS, 0, x->stream, d),
+                    err);
 }

@@ -14,11 +14,11 @@
 #define MOST_PARTS 64
 
 struct sum_args {
-    norm_args norm;   /* w: rows; sum_rows uses operand NORM_X alone */
-    int64_t step;     /* between columns of x: 1 or 0 */
-    int64_t part;     /* rows of a part */
+    norm_args norm; /* w: rows; sum_rows uses operand NORM_X alone */
+    int64_t step;   /* between columns of x: 1 or 0 */
+    int64_t part;   /* rows of a part */
     double beta;
-    void *to;         /* row p, columns ..: part p's sums */
+    void *to; /* row p, columns ..: part p's sums */
     int64_t to_row;
 };
 
@@ -31,8 +31,7 @@ template <typename R, int GAIN> GPU_FN R sum_of(const sum_args &s, int64_t row, 
     walk_at<5>(a.w, row, at);
     if (!GAIN)
         return ((const R *)a.x)[at[NORM_X] + c * s.step];
-    return ((const R *)a.dy)[at[NORM_DY] + c] *
-           (((const R *)a.x)[at[NORM_X] + c] * ((const R *)a.stat)[at[NORM_STAT]]);
+    return ((const R *)a.dy)[at[NORM_DY] + c] * (((const R *)a.x)[at[NORM_X] + c] * ((const R *)a.stat)[at[NORM_STAT]]);
 }
 
 template <typename R, int GAIN> __global__ void sum_kernel(sum_args s)

@@ -5,7 +5,8 @@
  *  (1) rt_cuda.c is the runtime itself, linked statically: the plugin loads where there is no driver, and rt_probe says
  *      in words what is missing. tests/simt/rt_simt.c is the same on the host, for tests.
  *  (2) A function returns NULL, or what the runtime says of a failure: a text that is never freed.
- *  (3) Kernels are launched by gpu.h. Work goes into `stream` in order. NULL is the default stream, on which a host that names none computes.
+ *  (3) Kernels are launched by gpu.h. Work goes into `stream` in order. NULL is the default stream, on which a host
+ * that names none computes.
  */
 #ifndef LOCI_ATTN_CUDA_RT_H
 #define LOCI_ATTN_CUDA_RT_H
@@ -34,8 +35,8 @@ const char *rt_pinned(void **p, uint64_t bytes);
 void rt_unpin(void *p);
 
 const char *rt_zero(void *stream, void *dst, uint64_t bytes);
-const char *rt_copy(void *stream, void *dst, const void *src, uint64_t bytes); /* within the device */
-const char *rt_up(void *stream, void *dst, const void *src, uint64_t bytes);   /* src may change after the return */
+const char *rt_copy(void *stream, void *dst, const void *src, uint64_t bytes);     /* within the device */
+const char *rt_up(void *stream, void *dst, const void *src, uint64_t bytes);       /* src may change after the return */
 const char *rt_stage(void *stream, void *dst, const void *pinned, uint64_t bytes); /* returns at once */
 const char *rt_down(void *stream, void *dst, const void *src, uint64_t bytes);     /* has finished when it returns */
 const char *rt_wait(void *stream);

@@ -22,9 +22,7 @@
 static loci_status rule(scan_job *j, const loci_scan_io *io, loci_error *err)
 {
     const int m = io->scan == LOCI_SCAN_M;
-    const int32_t most = m                          ? LOCI_SCAN_FROZEN
-                         : io->scan == LOCI_SCAN_L ? LOCI_SCAN_EXACT
-                                                   : LOCI_SCAN_SEQUENTIAL;
+    const int32_t most = m ? LOCI_SCAN_FROZEN : io->scan == LOCI_SCAN_L ? LOCI_SCAN_EXACT : LOCI_SCAN_SEQUENTIAL;
 
     *j = (scan_job){.scan = io->scan, .scale = io->scale, .c = io->loss_scale, .chunk = io->chunk};
     if (io->scan < LOCI_SCAN_L || io->scan > LOCI_SCAN_M)
@@ -41,8 +39,7 @@ static loci_status rule(scan_job *j, const loci_scan_io *io, loci_error *err)
         return cuda_refuse(err, LOCI_E_ARG, "scan: read order %d is neither AFTER_WRITE nor BEFORE_WRITE",
                            (int)io->read_order);
     if (m && (io->error < LOCI_SCAN_ERROR_UNDECAYED || io->error > LOCI_SCAN_ERROR_NONE))
-        return cuda_refuse(err, LOCI_E_ARG, "scan: error %d is none of UNDECAYED 0, DECAYED 1, NONE 2",
-                           (int)io->error);
+        return cuda_refuse(err, LOCI_E_ARG, "scan: error %d is none of UNDECAYED 0, DECAYED 1, NONE 2", (int)io->error);
     j->write = io->op != LOCI_OP_READ;
     j->read = io->op != LOCI_OP_WRITE;
     j->before = m && io->read_order == LOCI_SCAN_BEFORE_WRITE;
@@ -340,7 +337,9 @@ static loci_status call(const loci_exec *x, const loci_scan_io *io, int back, lo
     if (back && j.g_head && j.dg.at)
         j.part = (char *)x->scratch + b.replay;
     TRY(list_items(&j, x, io->batch, err));
-    e = j.scan == LOCI_SCAN_D ? cuda_scan_channels(x->stream, &j) : cuda_scan_rows(x->stream, &j);
+    e = j.scan == LOCI_SCAN_D ? cuda_scan_channels(x->stream, &j)
+        : back                ? cuda_scan_backward(x->stream, &j)
+                              : cuda_scan_forward(x->stream, &j);
     return cuda_done("scan", e ? cuda_scan_error(e) : NULL, err);
 }
 

@@ -3,8 +3,8 @@
  * plugins/attn_cuda/scan: what scan.c, which checks and plans a call of loci.scan/1, hands to the kernels.
  *
  *  (1) All modes of L and M are computed token by token: EXACT is the recurrence up to rounding for every chunk, and
- *      FROZEN is the recurrence with a third state, the memory at the start of the chunk. A call is a run list: one item
- *      is a run and head. Rows of the state are independent, so a warp has a row, its columns spread over the lanes.
+ *      FROZEN is the recurrence with a third state, the memory at the start of the chunk. A call is a run list: one
+ * item is a run and head. Rows of the state are independent, so a warp has a row, its columns spread over the lanes.
  *  (2) A forward with SAVE keeps the states at the start of every segment of SCAN_SEG tokens but a run's first, whose
  *      states are state_in. The backward takes the segments from the last to the first and replays each.
  *  (3) Gradients that rows share (of q, k, g, u, w and the gates) are added up by one block per item, which takes
@@ -63,7 +63,8 @@ typedef struct coef_job {
 } coef_job;
 
 /* Launches. 0, or what gpu_error has words for. */
-int cuda_scan_rows(void *stream, const scan_job *j);
+int cuda_scan_forward(void *stream, const scan_job *j);
+int cuda_scan_backward(void *stream, const scan_job *j);
 int cuda_scan_channels(void *stream, const scan_job *j);
 int cuda_coef(void *stream, const coef_job *j, int back);
 const char *cuda_scan_error(int e);

@@ -5,7 +5,8 @@
  * device memory of a call is ordinary memory, which kernels under the shim read as well.
  *
  * With CK_CARD_BLAS products are those of tests/simt/cublas.c, found by its name as cuBLAS would be, and a program that
- * never asked it for one fails. Every device that is opened runs in the next of the schedules. ck_on_card 0 gives the CPU device again: the reference that float32 is judged by.
+ * never asked it for one fails. Every device that is opened runs in the next of the schedules. ck_on_card 0 gives the
+ * CPU device again: the reference that float32 is judged by.
  */
 #ifndef LOCI_SIMT_CARD_H
 #define LOCI_SIMT_CARD_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tests/simt/cublas: a library with the five functions of cuBLAS that plugins/attn_cuda/blas.c calls, in plain loops, as
- * its manual has them: matrices are column-major, and a leading dimension that is too small is refused with status 7.
+ * tests/simt/cublas: a library with the five functions of cuBLAS that plugins/attn_cuda/blas.c calls, in plain loops,
+ * as its manual has them: matrices are column-major, and a leading dimension that is too small is refused with
+ * status 7.
  */
 #include <stdint.h>
 #include <stdlib.h>

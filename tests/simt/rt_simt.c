@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tests/simt/rt_simt: rt.h on the host, so that the device runs where there is no card. Kernels are those of tests/simt.
+ * tests/simt/rt_simt: rt.h on the host, so that the device runs where there is no card. Kernels are those of
+ * tests/simt.
  *
  *  (1) Device memory is one range of addresses. Outside of kernels and copies it can be neither read nor written: host
  *      code that touches a device tensor dies at that instruction, with a line that says so.

@@ -1,198 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * plugins/attn_cuda/scan_rows: L, W and M, whose state is a matrix per head. The formulas are those of loci/scan.h; see
- * scan.h for who computes what. For a row r of the state and its columns x:
- *
- *   L   S' = a S + v k                                   y = S' q
- *   W   S' = a S + p w + v k,  p = S u                   y = S' q
- *   M   Z' = eta Z - theta e k,  e = sight A k - v       M' = (1 - alpha) M + Z'      y = M' q, or M q before the write
- *       A is M, or C in the frozen form; sight is 1, 1 - alpha (DECAYED) or 0 (NONE)
- *
- * A lane has columns lane, lane + 32, ...: C of them. q arrives with `scale` in it, theta with the loss scale.
+ * plugins/attn_cuda/scan_backward: L, W and M backward: a block per item, WARPS rows of the state at a time. Segments
+ * go from the last to the first; each is replayed, its rows kept per token, and then walked from its last token to its
+ * first. After each token the warps' parts of what rows share are added up, between two barriers.
  */
-#include "number.h"
-#include "scan.h"
-
-#define SEG SCAN_SEG
-#define WARPS SCAN_WARPS
-#define READ 5 /* beside LOCI_SCAN_L, W and M: an M that is only read */
-
-template <typename R> GPU_FN R *view_at(const scan_view &v, int64_t b, int64_t t, int64_t h)
-{
-    return (R *)v.at + b * v.s[0] + t * v.s[1] + h * v.s[2];
-}
-
-/* Where this warp stands; there: the row is one of the state's. */
-struct place {
-    loci_run run;
-    int64_t slot, h, row;
-    int lane, there;
-};
-
-/* This lane's columns of a vector, times `by`; 0 past d or where there is none. */
-template <typename R, int C>
-GPU_FN void get(R to[C], const scan_job &j, const scan_view &v, int64_t b, int64_t t, const place &p, R by = 1)
-{
-    const R *from = view_at<R>(v, b, t, p.h);
-
-    for (int i = 0; i < C; i++)
-        to[i] = v.at && p.there && p.lane + 32 * i < j.d ? by * from[(p.lane + 32 * i) * v.s[3]] : 0;
-}
-
-template <typename R, int C>
-GPU_FN void put(const R from[C], const scan_job &j, const scan_view &v, int64_t b, int64_t t, const place &p)
-{
-    R *to = view_at<R>(v, b, t, p.h);
-
-    for (int i = 0; i < C; i++)
-        if (v.at && p.there && p.lane + 32 * i < j.d)
-            to[(p.lane + 32 * i) * v.s[3]] = from[i];
-}
-
-/* The same of one row of room that kernels lay out themselves, d elements. */
-template <typename R, int C> GPU_FN void keep_row(R *to, const R from[C], const scan_job &j, const place &p)
-{
-    for (int i = 0; i < C; i++)
-        if (p.there && p.lane + 32 * i < j.d)
-            to[p.lane + 32 * i] = from[i];
-}
-
-template <typename R, int C> GPU_FN void take_row(R to[C], const R *from, const scan_job &j, const place &p)
-{
-    for (int i = 0; i < C; i++)
-        to[i] = p.there && p.lane + 32 * i < j.d ? from[p.lane + 32 * i] : 0;
-}
-
-template <typename R, int C> GPU_FN R dot(const R a[C], const R b[C])
-{
-    R sum = 0;
-
-    for (int i = 0; i < C; i++)
-        sum += a[i] * b[i];
-    return warp_sum(sum);
-}
-
-/* What a token brings: the same for every row, but for v. */
-template <typename R, int C> struct token {
-    R q[C], k[C], a[C], u[C], w[C];
-    R v, keep, eta, theta, sight;
-    int starts; /* a chunk of the frozen form */
-};
-
-template <typename R> GPU_FN R gate(const scan_view &v, const place &p, int64_t t, R none)
-{
-    return v.at ? *view_at<R>(v, p.run.row, t, p.h) : none;
-}
-
-template <typename R, int KIND, int C>
-GPU_FN void load_token(token<R, C> &x, const scan_job &j, const place &p, int64_t i)
-{
-    const int64_t b = p.run.row, t = p.run.begin + i;
-
-    if (j.read)
-        get<R, C>(x.q, j, j.q, b, t, p, (R)j.scale);
-    if (KIND == READ)
-        return;
-    get<R, C>(x.k, j, j.k, b, t, p);
-    x.v = p.there ? view_at<R>(j.v, b, t, p.h)[p.row * j.v.s[3]] : 0;
-    if (KIND == LOCI_SCAN_M) {
-        const R alpha = gate<R>(j.alpha, p, t, 0);
-
-        x.keep = 1 - alpha;
-        x.eta = gate<R>(j.eta, p, t, 0);
-        x.theta = (R)j.c * gate<R>(j.theta, p, t, 1);
-        x.sight = j.blind ? 0 : j.decayed ? 1 - alpha : 1;
-        x.starts = j.frozen && (p.run.pos + i) % j.chunk == 0;
-        return;
-    }
-    if (j.g_channel)
-        get<R, C>(x.a, j, j.g, b, t, p);
-    for (int c = 0; c < C; c++)
-        x.a[c] = exp_of(j.g_channel ? x.a[c] : j.g_head ? ((const R *)j.g.at)[p.h * j.g.s[2]] : gate<R>(j.g, p, t, 0));
-    if (KIND == LOCI_SCAN_W) {
-        get<R, C>(x.u, j, j.u, b, t, p);
-        get<R, C>(x.w, j, j.w, b, t, p);
-    }
-}
-
-/* One row of the states: S of L and W; M, Z and C of M. */
-template <typename R, int C> struct row {
-    R s[3][C];
-};
-
-/* e of M; a memory that is not seen is not looked at. */
-template <typename R, int C> GPU_FN R error_of(const row<R, C> &r, const token<R, C> &x, const scan_job &j)
-{
-    return j.blind ? -x.v : x.sight * dot<R, C>(j.frozen ? r.s[2] : r.s[0], x.k) - x.v;
-}
-
-/* The row after the token. */
-template <typename R, int KIND, int C> GPU_FN void step(row<R, C> &r, const token<R, C> &x, const scan_job &j)
-{
-    if (KIND == LOCI_SCAN_L)
-        for (int i = 0; i < C; i++)
-            r.s[0][i] = x.a[i] * r.s[0][i] + x.v * x.k[i];
-    if (KIND == LOCI_SCAN_W) {
-        const R p = dot<R, C>(r.s[0], x.u);
-
-        for (int i = 0; i < C; i++)
-            r.s[0][i] = x.a[i] * r.s[0][i] + p * x.w[i] + x.v * x.k[i];
-    }
-    if (KIND == LOCI_SCAN_M) {
-        R push;
-
-        if (x.starts)
-            for (int i = 0; i < C; i++)
-                r.s[2][i] = r.s[0][i];
-        push = x.theta * error_of<R, C>(r, x, j);
-        for (int i = 0; i < C; i++) {
-            r.s[1][i] = (j.eta.at ? x.eta * r.s[1][i] : 0) - push * x.k[i];
-            r.s[0][i] = x.keep * r.s[0][i] + r.s[1][i];
-        }
-    }
-}
-
-template <typename R> GPU_FN R *checkpoint(const scan_job &j, const place &p, int64_t segment, int state)
-{
-    return (R *)j.checkpoint + ((((p.slot + segment - 1) * j.H + p.h) * j.n_ck + state) * j.e + p.row) * j.d;
-}
-
-/* ---- forward: a warp per row, which meets no other -------------------------------------------------------------- */
-
-template <typename R, int KIND, int C> __global__ void forward_kernel(scan_job j)
-{
-    place p = {};
-    row<R, C> r = {};
-    token<R, C> x = {};
-
-    p.run = j.items[blockIdx.x / j.H].run;
-    p.slot = j.items[blockIdx.x / j.H].slot;
-    p.h = blockIdx.x % j.H;
-    p.row = (int64_t)blockIdx.y * WARPS + threadIdx.x / 32;
-    p.lane = threadIdx.x % 32;
-    p.there = p.row < j.e;
-    for (int i = 0; i < j.n_state; i++)
-        get<R, C>(r.s[i], j, j.in[i], p.run.state, p.row, p);
-    for (int64_t i = 0; i < p.run.len; i++) {
-        R y = 0;
-
-        if (KIND != READ && j.save && i && i % SEG == 0 && p.there)
-            for (int s = 0; s < j.n_ck; s++)
-                keep_row<R, C>(checkpoint<R>(j, p, i / SEG, s), r.s[s], j, p);
-        load_token<R, KIND, C>(x, j, p, i);
-        if (j.read && (KIND == READ || j.before))
-            y = dot<R, C>(r.s[0], x.q);
-        step<R, KIND, C>(r, x, j);
-        if (j.read && KIND != READ && !j.before)
-            y = dot<R, C>(r.s[0], x.q);
-        if (j.read && p.there && p.lane == 0)
-            view_at<R>(j.y, p.run.row, p.run.begin + i, p.h)[p.row * j.y.s[3]] = y;
-    }
-    for (int i = 0; i < j.n_state; i++)
-        put<R, C>(r.s[i], j, j.out[i], p.run.state, p.row, p);
-}
-
-/* ---- backward: a block per item, WARPS rows at a time ----------------------------------------------------------- */
+#include "scan_row.h"
 
 /* What rows share: each warp's part of the gradients of a token, then their sum over warps. */
 enum { DQ, DK, DA, DU, DW, VECTORS };
@@ -278,8 +90,8 @@ GPU_FN void add_shared(const shared_part<R> &s, const scan_job &j, const place &
 
 /* From the gradient g of the row after token i to that before it; r and after: the row before and after the token. */
 template <typename R, int KIND, int C>
-GPU_FN void step_back(row<R, C> &g, const row<R, C> &r, const row<R, C> &after, const token<R, C> &x,
-                      const scan_job &j, const place &p, const shared_part<R> &s, int64_t i)
+GPU_FN void step_back(row<R, C> &g, const row<R, C> &r, const row<R, C> &after, const token<R, C> &x, const scan_job &j,
+                      const place &p, const shared_part<R> &s, int64_t i)
 {
     const int64_t t = p.run.begin + i;
     R part[C], *dv = KIND != READ && j.dv.at && p.there && p.lane == 0
@@ -435,47 +247,17 @@ template <typename R> __global__ void head_kernel(scan_job j)
             ((R *)j.dg.at)[h * j.dg.s[2]] += ((const R *)j.part)[i * j.H + h];
 }
 
-/* ---- launches --------------------------------------------------------------------------------------------------- */
+template <typename R, int KIND, int C> struct backward_of {
+    static int run(void *stream, const scan_job &j)
+    {
+        const int e = gpu_launch(backward_kernel<R, KIND, C>, (unsigned)(j.n_runs * j.H), WARPS * 32,
+                                 (size_t)(WARPS * (VECTORS * j.d + SCALARS)) * sizeof(R), stream, j);
 
-template <typename R, int KIND, int C> static int run_kind(void *stream, const scan_job &j)
+        return e || !j.part ? e : gpu_launch(head_kernel<R>, blocks_for(j.H, 256), 256, 0, stream, j);
+    }
+};
+
+int cuda_scan_backward(void *stream, const scan_job *j)
 {
-    const unsigned items = (unsigned)(j.n_runs * j.H);
-    const dim3 rows(items, (unsigned)((j.e + WARPS - 1) / WARPS));
-    int e;
-
-    if (!j.back)
-        return gpu_launch(forward_kernel<R, KIND, C>, rows, WARPS * 32, 0, stream, j);
-    e = gpu_launch(backward_kernel<R, KIND, C>, items, WARPS * 32,
-                   (size_t)(WARPS * (VECTORS * j.d + SCALARS)) * sizeof(R), stream, j);
-    if (!e && j.part)
-        e = gpu_launch(head_kernel<R>, blocks_for(j.H, 256), 256, 0, stream, j);
-    return e;
-}
-
-template <typename R, int KIND> static int run_width(void *stream, const scan_job &j)
-{
-    if (j.d <= 32)
-        return run_kind<R, KIND, 1>(stream, j);
-    if (j.d <= 64)
-        return run_kind<R, KIND, 2>(stream, j);
-    return j.d <= 128 ? run_kind<R, KIND, 4>(stream, j) : run_kind<R, KIND, 8>(stream, j);
-}
-
-template <typename R> static int run_scan(void *stream, const scan_job &j)
-{
-    if (j.scan == LOCI_SCAN_L)
-        return run_width<R, LOCI_SCAN_L>(stream, j);
-    if (j.scan == LOCI_SCAN_W)
-        return run_width<R, LOCI_SCAN_W>(stream, j);
-    return j.write ? run_width<R, LOCI_SCAN_M>(stream, j) : run_width<R, READ>(stream, j);
-}
-
-int cuda_scan_rows(void *stream, const scan_job *j)
-{
-    return j->bits == 32 ? run_scan<float>(stream, *j) : run_scan<double>(stream, *j);
-}
-
-const char *cuda_scan_error(int e)
-{
-    return gpu_error(e);
+    return scan_run<backward_of>(stream, *j);
 }
