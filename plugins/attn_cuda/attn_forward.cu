@@ -56,7 +56,7 @@ template <class E> GPU_FN void write_rows(const attn_args &a, int b, int h, int 
     }
 }
 
-template <class E, bool GENERAL> __global__ void __launch_bounds__(TILE_THREADS) attn_forward(attn_args a)
+template <class E, bool GENERAL> TILE_KERNEL attn_forward(attn_args a)
 {
     typedef typename E::elem elem;
     GPU_SHARED(bytes);

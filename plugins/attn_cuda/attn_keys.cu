@@ -21,7 +21,7 @@ template <class E> struct keys_room {
 };
 
 template <class E, bool GENERAL, int WANT>
-__global__ void __launch_bounds__(TILE_THREADS) attn_dkdv(attn_args a, int want, int heads)
+TILE_KERNEL attn_dkdv(attn_args a, int want, int heads)
 {
     typedef typename E::elem elem;
     GPU_SHARED(bytes);

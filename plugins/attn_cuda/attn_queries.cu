@@ -124,7 +124,7 @@ template <class E> GPU_FN query_tile<E> new_tile(const attn_args &a, unsigned ch
     return t;
 }
 
-template <class E, bool GENERAL> __global__ void __launch_bounds__(TILE_THREADS) attn_dq(attn_args a)
+template <class E, bool GENERAL> TILE_KERNEL attn_dq(attn_args a)
 {
     GPU_SHARED(bytes);
     const int heads = a.B * a.H, tiles = (a.T + E::ROWS - 1) / E::ROWS;
@@ -147,7 +147,7 @@ template <class E, bool GENERAL> __global__ void __launch_bounds__(TILE_THREADS)
         }
 }
 
-template <class E> __global__ void __launch_bounds__(TILE_THREADS) attn_dbias(attn_args a, int own_b, int own_h)
+template <class E> TILE_KERNEL attn_dbias(attn_args a, int own_b, int own_h)
 {
     GPU_SHARED(bytes);
     const int tiles = (a.T + E::ROWS - 1) / E::ROWS, group = (int)blockIdx.x / tiles;
@@ -163,7 +163,7 @@ template <class E> __global__ void __launch_bounds__(TILE_THREADS) attn_dbias(at
         }
 }
 
-template <class E> __global__ void __launch_bounds__(TILE_THREADS) attn_dtable(attn_args a)
+template <class E> TILE_KERNEL attn_dtable(attn_args a)
 {
     GPU_SHARED(bytes);
     const int tiles = (a.T + E::ROWS - 1) / E::ROWS;
