@@ -34,8 +34,7 @@ template <class E> struct query_tile {
     unsigned poison;
 };
 
-template <class E, bool GENERAL, int MODE>
-GPU_FN void walk(const attn_args &a, query_tile<E> &t, typename E::sums &dq)
+template <class E, bool GENERAL, int MODE> GPU_FN void walk(const attn_args &a, query_tile<E> &t, typename E::sums &dq)
 {
     source from_q = {&a.q, t.b, t.h, t.i0, query_len(a, t.b), a.d, false};
     source from_d_o = {&a.d_o, t.b, t.h, t.i0, query_len(a, t.b), a.e, false};
@@ -196,8 +195,9 @@ template <class E> static int run_dq(const attn_args *a, void *stream)
 {
     const dim3 grid((unsigned)(a->B * a->H * tiles_of<E>(a)));
 
-    return attn_general(a) ? gpu_launch(attn_dq<E, true>, grid, dim3(TILE_THREADS), room_bytes<E>(a, QUERIES), stream, *a)
-                           : gpu_launch(attn_dq<E, false>, grid, dim3(TILE_THREADS), room_bytes<E>(a, QUERIES), stream, *a);
+    return attn_general(a)
+               ? gpu_launch(attn_dq<E, true>, grid, dim3(TILE_THREADS), room_bytes<E>(a, QUERIES), stream, *a)
+               : gpu_launch(attn_dq<E, false>, grid, dim3(TILE_THREADS), room_bytes<E>(a, QUERIES), stream, *a);
 }
 
 template <class E> static int run_dbias(const attn_args *a, void *stream)

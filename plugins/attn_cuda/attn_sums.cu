@@ -75,8 +75,8 @@ template <int WHAT> TILE_KERNEL attn_sum(attn_args a, int64_t count)
 
 template <int WHAT> static int run_sum(const attn_args *a, int buckets, int64_t count, void *stream)
 {
-    return gpu_launch(attn_sum<WHAT>, dim3((unsigned)(buckets * a->H)), dim3(TILE_THREADS), TILE_THREADS * 4, stream, *a,
-                      count);
+    return gpu_launch(attn_sum<WHAT>, dim3((unsigned)(buckets * a->H)), dim3(TILE_THREADS), TILE_THREADS * 4, stream,
+                      *a, count);
 }
 
 int attn_back_heads(const attn_args *a, void *stream)
