@@ -155,21 +155,21 @@ static loci_status place_parts(attn_args *a, const loci_exec *exec, const loci_a
 static loci_status read_sizes(attn_args *a, const loci_attn_io *io, loci_error *err)
 {
     const loci_tensor *q = io->q, *k = io->k, *v = io->v;
-    int64_t most = INT32_MAX - 1024;
+    int64_t most = INT32_MAX - 1024, longest;
 
     if (!q || !k || !v || !io->o || q->ndim != 4 || k->ndim != 4 || v->ndim != 4)
         return cuda_fail(err, LOCI_E_ARG, "q, k, v and o are needed, with four axes each");
     for (int32_t i = 0; i < 4; i++)
         if (q->shape[i] > most || k->shape[i] > most || v->shape[i] > most)
             return cuda_fail(err, LOCI_E_UNSUPPORTED, "axis %d of q, k or v exceeds %lld", i, (long long)most);
+    longest = q->shape[1] > k->shape[1] ? q->shape[1] : k->shape[1];
     if (q->shape[3] > ATTN_WIDEST || v->shape[3] > ATTN_WIDEST)
         return cuda_fail(err, LOCI_E_UNSUPPORTED, "heads are %lld and %lld wide, the widest served is %d",
                          (long long)q->shape[3], (long long)v->shape[3], ATTN_WIDEST);
-    if ((uint64_t)q->shape[0] * (uint64_t)q->shape[2] > (uint64_t)most / (uint64_t)(q->shape[1] / 16 + 1))
+    if (times(times((uint64_t)q->shape[0], (uint64_t)q->shape[2]), (uint64_t)longest / 4 + 1) > (uint64_t)most)
         return cuda_fail(err, LOCI_E_UNSUPPORTED,
-                         "%lld rows of %lld heads and %lld queries are more tiles than a launch "
-                         "has blocks",
-                         (long long)q->shape[0], (long long)q->shape[2], (long long)q->shape[1]);
+                         "%lld rows of %lld heads and %lld tokens are more than a launch has blocks",
+                         (long long)q->shape[0], (long long)q->shape[2], (long long)longest);
     *a = (attn_args){.type = cuda_type(q->dtype),
                      .B = (int32_t)q->shape[0],
                      .T = (int32_t)q->shape[1],
