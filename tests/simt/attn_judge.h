@@ -4,8 +4,8 @@
  *
  * Inputs of 16 bits are rounded first, so that the oracle sees the same numbers. The error, a root mean square over the
  * cases of a test, is in float at most twice that of attention/ref in float plus 4 ulp; in 16 bits it is held against
- * the type's unit u: 2 u for o, whose weights and result were rounded; 4 u for gradients, which pass through a rounded
- * o and two products of rounded numbers.
+ * the type's unit u: 2 u for o, whose weights and result were rounded; 4 u for dq, dk and dv, which pass through a
+ * rounded o and two products of rounded numbers; 16 u for sums over pairs or a whole head, whose terms cancel.
  */
 #ifndef LOCI_SIMT_ATTN_JUDGE_H
 #define LOCI_SIMT_ATTN_JUDGE_H
