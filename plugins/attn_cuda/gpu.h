@@ -172,7 +172,7 @@ static inline int gpu_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t
 static inline int gpu_up(void *to, const void *from, size_t bytes, void *stream)
 {
     (void)stream;
-    memcpy(to, from, bytes);
+    simt_up(to, from, bytes);
     return 0;
 }
 

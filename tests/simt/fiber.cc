@@ -20,7 +20,7 @@
 
 extern "C" void simt_switch(void **save, void *to);
 #if defined(__x86_64__)
-__asm__(".text\n.globl simt_switch\n.type simt_switch,@function\nsimt_switch:\n"
+__asm__(".text\n.globl simt_switch\n.hidden simt_switch\n.type simt_switch,@function\nsimt_switch:\n"
         "pushq %rbp\npushq %rbx\npushq %r12\npushq %r13\npushq %r14\npushq %r15\n"
         "movq %rsp,(%rdi)\nmovq %rsi,%rsp\n"
         "popq %r15\npopq %r14\npopq %r13\npopq %r12\npopq %rbx\npopq %rbp\nret\n"
@@ -36,7 +36,7 @@ static void *first_frame(char *stack, void (*entry)(void))
     return top;
 }
 #elif defined(__aarch64__)
-__asm__(".text\n.globl simt_switch\n.type simt_switch,%function\nsimt_switch:\n"
+__asm__(".text\n.globl simt_switch\n.hidden simt_switch\n.type simt_switch,%function\nsimt_switch:\n"
         "sub sp, sp, #160\nstp x19, x20, [sp]\nstp x21, x22, [sp, #16]\nstp x23, x24, [sp, #32]\n"
         "stp x25, x26, [sp, #48]\nstp x27, x28, [sp, #64]\nstp x29, x30, [sp, #80]\n"
         "stp d8, d9, [sp, #96]\nstp d10, d11, [sp, #112]\nstp d12, d13, [sp, #128]\nstp d14, d15, [sp, #144]\n"

@@ -26,6 +26,11 @@ const char *simt_message(void);
 /* Launches since the program began. */
 uint64_t simt_launches(void);
 
+/* Called with 1 before a launch and with 0 after it; may be NULL. */
+extern void (*simt_around)(int begins);
+/* Lists that gpu_up carried. */
+extern uint64_t simt_up_times, simt_up_bytes;
+
 #ifdef __cplusplus
 }
 #endif

@@ -243,6 +243,20 @@ static void check_shared(const unsigned char *p, size_t bytes)
                      simt_here.block.x, simt_here.block.y, simt_here.block.z, bytes);
 }
 
+void (*simt_around)(int begins);
+uint64_t simt_up_times, simt_up_bytes;
+
+void simt_up(void *to, const void *from, size_t bytes)
+{
+    if (simt_around)
+        simt_around(1);
+    memcpy(to, from, bytes);
+    if (simt_around)
+        simt_around(0);
+    simt_up_times++;
+    simt_up_bytes += bytes;
+}
+
 int simt_launch(dim3 grid, dim3 block, size_t shared_bytes, void (*run)(void *), void *arg)
 {
     uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
@@ -261,6 +275,8 @@ int simt_launch(dim3 grid, dim3 block, size_t shared_bytes, void (*run)(void *),
     kernel_arg = arg;
     simt_here.grid_dim = grid;
     simt_here.block_dim = block;
+    if (simt_around)
+        simt_around(1);
     for (uint64_t n = 0; n < blocks && !message[0]; n++) {
         uint64_t at = kind == SIMT_REVERSED || kind == SIMT_BEHIND ? blocks - 1 - n : n;
 
@@ -276,6 +292,8 @@ int simt_launch(dim3 grid, dim3 block, size_t shared_bytes, void (*run)(void *),
         fibers[n].copies = NULL;
         fibers[n].room = 0;
     }
+    if (simt_around)
+        simt_around(0);
     return message[0] != 0;
 }
 

@@ -206,6 +206,8 @@ float simt_from_fp16(uint16_t x);
 /* ---- launching, for host code and tests ---- */
 
 /* 0, or 1 after a message. */
+/* A list of the host's to device memory. */
+void simt_up(void *to, const void *from, size_t bytes);
 int simt_launch(dim3 grid, dim3 block, size_t shared_bytes, void (*run)(void *), void *arg);
 
 #endif
