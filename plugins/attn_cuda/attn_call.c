@@ -193,7 +193,7 @@ loci_status cuda_call_read(attn_args *a, const loci_exec *exec, const loci_attn_
     const loci_attn_desc *d = io->desc;
     const loci_tensor *k = io->k;
     uint64_t room = exec->host_bytes < exec->scratch_bytes ? exec->host_bytes : exec->scratch_bytes;
-    cuda_stage s = {.host = exec->host_scratch, .device = exec->scratch, .room = (int64_t)(room / 4)};
+    attn_stage s = {.host = exec->host_scratch, .device = exec->scratch, .room = (int64_t)(room / 4)};
     loci_dtype type;
     int e;
 

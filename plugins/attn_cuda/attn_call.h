@@ -46,15 +46,15 @@ loci_status cuda_check(loci_error *err, const char *name, const loci_tensor *t, 
 /* ATTN_F32, ATTN_BF16 or ATTN_FP16; -1: none of them. */
 int32_t cuda_type(loci_dtype t);
 /* Numbers on their way to the device: written to host, copied at once to device. In numbers, not bytes. */
-typedef struct cuda_stage {
+typedef struct attn_stage {
     int32_t *host, *device;
     int64_t used, room;
-} cuda_stage;
+} attn_stage;
 
 attn_pairs cuda_pairs(const loci_tensor *t);
 attn_heads cuda_heads(const loci_tensor *t);
 /* Every field of the descriptor. With a block table S becomes the longest k_len. */
-loci_status cuda_desc_read(attn_args *a, const loci_exec *exec, const loci_attn_io *io, cuda_stage *s, loci_error *err);
+loci_status cuda_desc_read(attn_args *a, const loci_exec *exec, const loci_attn_io *io, attn_stage *s, loci_error *err);
 /* Bytes of scratch and of host_scratch that every call of this plan can do with; UINT64_MAX: more than there is. */
 void cuda_call_room(const loci_shape *shape, uint64_t *scratch, uint64_t *host);
 /* Checks everything the host can see, stages what it holds, and fills a. */

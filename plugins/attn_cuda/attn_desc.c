@@ -21,7 +21,7 @@ static int64_t at2(const loci_tensor *t, int64_t a, int64_t b)
 }
 
 /* n numbers: where the host writes them, and in *device where the kernels will find them. NULL: no room. */
-static int32_t *reserve(cuda_stage *s, int64_t n, const int32_t **device)
+static int32_t *reserve(attn_stage *s, int64_t n, const int32_t **device)
 {
     int32_t *at = s->host + s->used;
 
@@ -32,7 +32,7 @@ static int32_t *reserve(cuda_stage *s, int64_t n, const int32_t **device)
     return at;
 }
 
-static int too_small(cuda_stage *s, const loci_tensor *t, int64_t n, int64_t m, const int32_t **device)
+static int too_small(attn_stage *s, const loci_tensor *t, int64_t n, int64_t m, const int32_t **device)
 {
     int32_t *to;
 
@@ -66,7 +66,7 @@ static void write_bounds(int32_t *to, int64_t n, int64_t exact, int32_t max_dist
     }
 }
 
-static loci_status read_table(attn_args *a, const loci_attn_desc *d, cuda_stage *s, loci_error *err)
+static loci_status read_table(attn_args *a, const loci_attn_desc *d, attn_stage *s, loci_error *err)
 {
     int64_t buckets = d->table->shape[0], n = d->bidirectional ? buckets / 2 : buckets, exact = n / 2;
     int32_t *to;
@@ -84,7 +84,7 @@ static loci_status read_table(attn_args *a, const loci_attn_desc *d, cuda_stage 
 }
 
 /* Every block that a row needs exists. Sets S. */
-static loci_status read_blocks(attn_args *a, const loci_attn_io *io, cuda_stage *s, loci_error *err)
+static loci_status read_blocks(attn_args *a, const loci_attn_io *io, attn_stage *s, loci_error *err)
 {
     const loci_attn_desc *d = io->desc;
     const loci_tensor *block_table = d->block_table;
@@ -178,7 +178,7 @@ static loci_status read_numbers(attn_args *a, const loci_attn_desc *d, loci_erro
     return LOCI_OK;
 }
 
-static loci_status read_dropout(attn_args *a, const loci_exec *exec, const loci_attn_desc *d, cuda_stage *s,
+static loci_status read_dropout(attn_args *a, const loci_exec *exec, const loci_attn_desc *d, attn_stage *s,
                                 loci_error *err)
 {
     const int32_t *device;
@@ -199,7 +199,7 @@ static loci_status read_dropout(attn_args *a, const loci_exec *exec, const loci_
     return LOCI_OK;
 }
 
-loci_status cuda_desc_read(attn_args *a, const loci_exec *exec, const loci_attn_io *io, cuda_stage *s, loci_error *err)
+loci_status cuda_desc_read(attn_args *a, const loci_exec *exec, const loci_attn_io *io, attn_stage *s, loci_error *err)
 {
     const loci_attn_desc *d = io->desc;
     uint32_t longer = d->block_table ? AT_LEAST : 0;
