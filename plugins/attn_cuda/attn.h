@@ -3,9 +3,9 @@
  * plugins/attn_cuda/attn.h: one call of attention as the kernels see it, and the launches. C on one side, CUDA on the
  * other; nothing here needs a header of either.
  *
- * The symbols are those of plugin.h. Strides count elements; the last axis of q, k, v, o and their gradients has stride 1.
- * Pointers are device memory. What the host keeps (positions of queries, segments, lengths, block tables, keys of the
- * dropout) arrives here staged: one block of int32, copied once per call.
+ * The symbols are those of plugin.h. Strides count elements; the last axis of q, k, v, o and their gradients has
+ * stride 1. Pointers are device memory. What the host keeps (positions of queries, segments, lengths, block tables,
+ * keys of the dropout) arrives here staged: one block of int32, copied once per call.
  */
 #ifndef ATTN_CUDA_ATTN_H
 #define ATTN_CUDA_ATTN_H
@@ -21,7 +21,7 @@ extern "C" {
 #define ATTN_BF16 1
 #define ATTN_FP16 2
 
-#define ATTN_WIDEST 256    /* the widest head the kernels serve */
+#define ATTN_WIDEST 256 /* the widest head the kernels serve */
 #define ATTN_NO_WINDOW INT32_MAX
 
 /* [b, token, head, :] */
@@ -62,12 +62,12 @@ typedef struct attn_args {
     float scale, softcap;
     int32_t causal, window_left, window_right; /* ATTN_NO_WINDOW: unbounded */
     int32_t prefix, offset;
-    const int32_t *q_pos;           /* staged [B,T]            */
-    const int32_t *k_pos;           /* device, with strides    */
+    const int32_t *q_pos; /* staged [B,T]            */
+    const int32_t *k_pos; /* device, with strides    */
     int64_t k_pos_b, k_pos_j;
-    const int32_t *q_seg, *k_seg;   /* staged [B,T], [B,S]     */
-    const int32_t *q_len, *k_len;   /* staged [B]              */
-    attn_pairs mask, bias, dbias;   /* u8; float               */
+    const int32_t *q_seg, *k_seg; /* staged [B,T], [B,S]     */
+    const int32_t *q_len, *k_len; /* staged [B]              */
+    attn_pairs mask, bias, dbias; /* u8; float               */
     attn_heads slopes, dslopes, table, dtable, sink, dsink;
     const int32_t *bounds;          /* staged: the first distance of each bucket after the exact ones */
     int32_t buckets, bidirectional; /* of table                */

@@ -55,7 +55,8 @@ GPU_FN void add_rows(const attn_rows &to, int b, int h, int first, int end, int 
      : a->type == ATTN_BF16 ? BACK_WIDTHS(ATTN_BF16, run, __VA_ARGS__) \
                             : BACK_WIDTHS(ATTN_FP16, run, __VA_ARGS__))
 
-/* attn_queries.cu: dq and slope_part; dbias; dtable. attn_keys.cu: dk, dv. attn_sums.cu: shift; dslopes, dsink, dtable. */
+/* attn_queries.cu: dq and slope_part; dbias; dtable. attn_keys.cu: dk, dv. attn_sums.cu: shift; dslopes, dsink, dtable.
+ */
 int attn_back_queries(const attn_args *a, void *stream);
 int attn_back_bias(const attn_args *a, void *stream);
 int attn_back_table(const attn_args *a, void *stream);

@@ -44,6 +44,7 @@ loci_status cuda_check(loci_error *err, const char *name, const loci_tensor *t, 
         return cuda_fail(err, LOCI_E_UNSUPPORTED, "the last axis of %s has stride %lld, wanted 1", name,
                          (long long)t->strides[ndim - 1]);
     if ((also & WRITTEN) && shared >= 0)
-        return cuda_fail(err, LOCI_E_UNSUPPORTED, "axis %d of %s has stride 0: give it memory of its own", shared, name);
+        return cuda_fail(err, LOCI_E_UNSUPPORTED, "axis %d of %s has stride 0: give it memory of its own", shared,
+                         name);
     return LOCI_OK;
 }

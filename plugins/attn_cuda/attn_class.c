@@ -78,8 +78,8 @@ static loci_status plan(loci_module *m, const loci_shape *shape, int32_t op, loc
     cuda_call_room(shape, &scratch, &host);
     if (scratch == UINT64_MAX || host == UINT64_MAX)
         return cuda_fail(err, LOCI_E_UNSUPPORTED,
-                         "scratch for %lld rows of %lld queries and %lld keys exceeds 2^64 bytes", (long long)shape->rows,
-                         (long long)shape->seq, (long long)shape->ctx);
+                         "scratch for %lld rows of %lld queries and %lld keys exceeds 2^64 bytes",
+                         (long long)shape->rows, (long long)shape->seq, (long long)shape->ctx);
     need->scratch = need->scratch > scratch ? need->scratch : scratch;
     need->host = need->host > host ? need->host : host;
     return LOCI_OK;
@@ -115,13 +115,14 @@ const loci_class loci_attn_cuda_class = {
     .kind = LOCI_KIND_ATTENTION,
     .version = "1.0",
     .summary = "softmax attention in tiles on a GPU",
-    .doc = "o = softmax(cap(scale q k') + bias + slope + table, mask) v by online softmax over tiles of keys; a backward\n"
-           "recomputes the weights from lse, without atomics: the bits of a gradient are the same in every run.\n"
-           "f32 by multiply and add; bf16 and fp16 on tensor cores, with f32 sums. Heads up to 256 wide.\n"
-           "Not served: block lists, the backward of a block table, gradients of tables above 32 buckets.\n"
-           "Cost: 4 T S d operations a head forward, 14 T S d backward; memory O(T + S).\n"
-           "Source: Dao 2023 (FlashAttention-2), algorithm 1; its backward in two walks.\n"
-           "Use: on the device cuda.",
+    .doc =
+        "o = softmax(cap(scale q k') + bias + slope + table, mask) v by online softmax over tiles of keys; a backward\n"
+        "recomputes the weights from lse, without atomics: the bits of a gradient are the same in every run.\n"
+        "f32 by multiply and add; bf16 and fp16 on tensor cores, with f32 sums. Heads up to 256 wide.\n"
+        "Not served: block lists, the backward of a block table, gradients of tables above 32 buckets.\n"
+        "Cost: 4 T S d operations a head forward, 14 T S d backward; memory O(T + S).\n"
+        "Source: Dao 2023 (FlashAttention-2), algorithm 1; its backward in two walks.\n"
+        "Use: on the device cuda.",
     .caps = LOCI_CAP_BACKWARD | LOCI_CAP_CAUSAL,
     .fit = fit,
     .create = create,

@@ -20,8 +20,9 @@ template <class E> struct forward_room {
     static const size_t bytes = elems * sizeof(typename E::elem) + (size_t)(E::ROOM + E::COLS) * 4;
 };
 
-template <class E> GPU_FN void write_rows(const attn_args &a, int b, int h, int i0, typename E::sums &o, float *m,
-                                          float *l, unsigned poison)
+template <class E>
+GPU_FN void write_rows(const attn_args &a, int b, int h, int i0, typename E::sums &o, float *m, float *l,
+                       unsigned poison)
 {
     const int len = query_len(a, b);
 
@@ -56,7 +57,7 @@ template <class E> GPU_FN void write_rows(const attn_args &a, int b, int h, int 
     }
 }
 
-template <class E, bool GENERAL> __global__ void __launch_bounds__(TILE_THREADS) attn_forward(attn_args a)
+template <class E, bool GENERAL> TILE_KERNEL attn_forward(attn_args a)
 {
     typedef typename E::elem elem;
     GPU_SHARED(bytes);

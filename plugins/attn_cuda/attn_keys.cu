@@ -5,13 +5,13 @@
  * A block owns ROWS keys of one key head and walks over the queries of that head's group that may see them, COLS at a
  * time. Everything is transposed, rows are keys, so that weights go from one product to the next in registers:
  *
- *     load Q_i, d_o_i, lse, shift | wait | barrier A | s = K Q_i', dp = V d_o_i' | p, dx | dv += p d_o_i, dk += dx Q_i |
- *     barrier B
+ *     load Q_i, d_o_i, lse, shift | wait | barrier A | s = K Q_i', dp = V d_o_i' | p, dx | dv += p d_o_i, dk += dx Q_i
+ * | barrier B
  *
  *  (1) Barrier A: the tiles are there for all. Barrier B: all are past them, so the next may be loaded.
  *  (2) Q and d_o are right sides of products with weights: they are cleaned where not everybody sees a tile.
- *  (3) WANT: 1 dk, 2 dv, 3 both. The registers of both suffice up to D = 128; at 256 each has a launch of its own. Where
- *      keys and values have different numbers of heads, too: then `want` says which.
+ *  (3) WANT: 1 dk, 2 dv, 3 both. The registers of both suffice up to D = 128; at 256 each has a launch of its own.
+ * Where keys and values have different numbers of heads, too: then `want` says which.
  */
 #include "attn_back.h"
 
@@ -20,8 +20,7 @@ template <class E> struct keys_room {
                                 (size_t)(E::ROOM + 3 * E::COLS) * 4;
 };
 
-template <class E, bool GENERAL, int WANT>
-__global__ void __launch_bounds__(TILE_THREADS) attn_dkdv(attn_args a, int want, int heads)
+template <class E, bool GENERAL, int WANT> TILE_KERNEL attn_dkdv(attn_args a, int want, int heads)
 {
     typedef typename E::elem elem;
     GPU_SHARED(bytes);
@@ -111,8 +110,8 @@ template <class E, int WANT> static int launch(const attn_args *a, int want, int
 
     return attn_general(a) ? gpu_launch(attn_dkdv<E, true, WANT>, grid, dim3(TILE_THREADS), keys_room<E>::bytes, stream,
                                         *a, want, heads)
-                           : gpu_launch(attn_dkdv<E, false, WANT>, grid, dim3(TILE_THREADS), keys_room<E>::bytes, stream,
-                                        *a, want, heads);
+                           : gpu_launch(attn_dkdv<E, false, WANT>, grid, dim3(TILE_THREADS), keys_room<E>::bytes,
+                                        stream, *a, want, heads);
 }
 
 template <class E> static int run_dkdv(const attn_args *a, void *stream)

@@ -31,8 +31,7 @@ template <class E, int ROWS> struct loader {
     {
         int j = s.first + n;
 
-        return (const elem *)s.x->data +
-               (s.keys ? key_at(a, *s.x, s.b, j, s.h) : query_at(*s.x, s.b, j, s.h));
+        return (const elem *)s.x->data + (s.keys ? key_at(a, *s.x, s.b, j, s.h) : query_at(*s.x, s.b, j, s.h));
     }
 
     static __device__ __forceinline__ void load(const attn_args &a, const source &s, elem *tile)

@@ -137,10 +137,10 @@ GPU_FN uint32_t philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t k0, uint3
 /* ---- pairs ---- */
 
 typedef struct pair {
-    float s2;  /* the score, -inf where it is not visible        */
-    float cap; /* d cap(x) / dx                                  */
-    float z;   /* what dropout multiplies the weight by          */
-    int rel;   /* p_k - p_q; 0 where p_k < 0                     */
+    float s2;   /* the score, -inf where it is not visible        */
+    float cap;  /* d cap(x) / dx                                  */
+    float z;    /* what dropout multiplies the weight by          */
+    int rel;    /* p_k - p_q; 0 where p_k < 0                     */
     int bucket; /* of the table; -1: none                        */
 } pair;
 

@@ -34,8 +34,7 @@ template <class E> struct query_tile {
     unsigned poison;
 };
 
-template <class E, bool GENERAL, int MODE>
-GPU_FN void walk(const attn_args &a, query_tile<E> &t, typename E::sums &dq)
+template <class E, bool GENERAL, int MODE> GPU_FN void walk(const attn_args &a, query_tile<E> &t, typename E::sums &dq)
 {
     source from_q = {&a.q, t.b, t.h, t.i0, query_len(a, t.b), a.d, false};
     source from_d_o = {&a.d_o, t.b, t.h, t.i0, query_len(a, t.b), a.e, false};
@@ -124,7 +123,7 @@ template <class E> GPU_FN query_tile<E> new_tile(const attn_args &a, unsigned ch
     return t;
 }
 
-template <class E, bool GENERAL> __global__ void __launch_bounds__(TILE_THREADS) attn_dq(attn_args a)
+template <class E, bool GENERAL> TILE_KERNEL attn_dq(attn_args a)
 {
     GPU_SHARED(bytes);
     const int heads = a.B * a.H, tiles = (a.T + E::ROWS - 1) / E::ROWS;
@@ -147,7 +146,7 @@ template <class E, bool GENERAL> __global__ void __launch_bounds__(TILE_THREADS)
         }
 }
 
-template <class E> __global__ void __launch_bounds__(TILE_THREADS) attn_dbias(attn_args a, int own_b, int own_h)
+template <class E> TILE_KERNEL attn_dbias(attn_args a, int own_b, int own_h)
 {
     GPU_SHARED(bytes);
     const int tiles = (a.T + E::ROWS - 1) / E::ROWS, group = (int)blockIdx.x / tiles;
@@ -163,7 +162,7 @@ template <class E> __global__ void __launch_bounds__(TILE_THREADS) attn_dbias(at
         }
 }
 
-template <class E> __global__ void __launch_bounds__(TILE_THREADS) attn_dtable(attn_args a)
+template <class E> TILE_KERNEL attn_dtable(attn_args a)
 {
     GPU_SHARED(bytes);
     const int tiles = (a.T + E::ROWS - 1) / E::ROWS;
@@ -196,8 +195,9 @@ template <class E> static int run_dq(const attn_args *a, void *stream)
 {
     const dim3 grid((unsigned)(a->B * a->H * tiles_of<E>(a)));
 
-    return attn_general(a) ? gpu_launch(attn_dq<E, true>, grid, dim3(TILE_THREADS), room_bytes<E>(a, QUERIES), stream, *a)
-                           : gpu_launch(attn_dq<E, false>, grid, dim3(TILE_THREADS), room_bytes<E>(a, QUERIES), stream, *a);
+    return attn_general(a)
+               ? gpu_launch(attn_dq<E, true>, grid, dim3(TILE_THREADS), room_bytes<E>(a, QUERIES), stream, *a)
+               : gpu_launch(attn_dq<E, false>, grid, dim3(TILE_THREADS), room_bytes<E>(a, QUERIES), stream, *a);
 }
 
 template <class E> static int run_dbias(const attn_args *a, void *stream)

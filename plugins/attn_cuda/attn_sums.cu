@@ -11,7 +11,7 @@
 #define WARPS (TILE_THREADS / 32)
 
 /* shift = d_lse - <d_o, o>: a warp for each row. */
-template <class N> __global__ void __launch_bounds__(TILE_THREADS) attn_shift(attn_args a)
+template <class N> TILE_KERNEL attn_shift(attn_args a)
 {
     typedef typename N::elem elem;
     const int64_t rows = (int64_t)a.B * a.H * a.T, n = (int64_t)blockIdx.x * WARPS + warp_of();
@@ -51,7 +51,7 @@ template <int WHAT> GPU_FN float part_of(const attn_args &a, int h, int bucket, 
     return lse == -INFINITY ? 0 : expf(a.sink.data[h * a.sink.h] - lse) * a.shift[at];
 }
 
-template <int WHAT> __global__ void __launch_bounds__(TILE_THREADS) attn_sum(attn_args a, int64_t count)
+template <int WHAT> TILE_KERNEL attn_sum(attn_args a, int64_t count)
 {
     GPU_SHARED(bytes);
     float *part = (float *)bytes;
@@ -75,8 +75,8 @@ template <int WHAT> __global__ void __launch_bounds__(TILE_THREADS) attn_sum(att
 
 template <int WHAT> static int run_sum(const attn_args *a, int buckets, int64_t count, void *stream)
 {
-    return gpu_launch(attn_sum<WHAT>, dim3((unsigned)(buckets * a->H)), dim3(TILE_THREADS), TILE_THREADS * 4, stream, *a,
-                      count);
+    return gpu_launch(attn_sum<WHAT>, dim3((unsigned)(buckets * a->H)), dim3(TILE_THREADS), TILE_THREADS * 4, stream,
+                      *a, count);
 }
 
 int attn_back_heads(const attn_args *a, void *stream)

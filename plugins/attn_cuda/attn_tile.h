@@ -23,6 +23,8 @@
 #include "gpu.h"
 
 #define TILE_THREADS 128
+/* One block per multiprocessor at least: without it ptxas spills to reach a rounder number of blocks. */
+#define TILE_KERNEL __global__ void __launch_bounds__(TILE_THREADS, 1)
 
 GPU_FN int lane_of(void)
 {

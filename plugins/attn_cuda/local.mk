@@ -8,7 +8,7 @@ card_headers = %D%/device.h %D%/blas.h %D%/ops.h %D%/ops_norm.h %D%/number.h %D%
                %D%/rt.h %D%/gpu.h %D%/attn.h %D%/attn_tile.h %D%/attn_pair.h %D%/attn_load.h %D%/attn_launch.h \
                %D%/attn_back.h %D%/attn_call.h
 card_sources = %D%/device.c %D%/stage.c %D%/blas.c %D%/ops.c %D%/scan.c %D%/coef.c \
-               %D%/attn_class.c %D%/attn_call.c %D%/attn_check.c \
+               %D%/attn_class.c %D%/attn_call.c %D%/attn_desc.c %D%/attn_check.c \
                $(card_headers)
 EXTRA_DIST += $(card_kernels) %D%/README.md
 

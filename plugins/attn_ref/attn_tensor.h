@@ -153,7 +153,8 @@ static inline uint16_t attn_to_16(loci_dtype type, float f)
     frexpf(f, &e);
     e = f == 0 || e < -13 ? -14 : e - 1;
     return (uint16_t)((bits >> 16 & 0x8000) |
-                      (fabsf(f) >= 65520 ? 0x7c00u : (uint32_t)((e + 14) * 1024 + (int)nearbyintf(ldexpf(fabsf(f), 10 - e)))));
+                      (fabsf(f) >= 65520 ? 0x7c00u
+                                         : (uint32_t)((e + 14) * 1024 + (int)nearbyintf(ldexpf(fabsf(f), 10 - e)))));
 }
 
 static inline float attn_from_16(loci_dtype type, uint16_t x)

@@ -25,7 +25,8 @@ enum state { READY, IN_WARP, IN_BLOCK, DONE };
 struct copy {
     void *to;
     const void *from;
-    int bytes, group;
+    const char *file;
+    int line, bytes, group;
 };
 
 struct fiber {
@@ -67,7 +68,8 @@ static void fiber_main(void)
     fiber_entered(&scheduler);
     kernel(kernel_arg);
     if (now->n_copies)
-        simt_fail("thread %d returns with the cp.async of %s:%d in flight", (int)(now - fibers), now->file, now->line);
+        simt_fail("thread %d returns with the cp.async of %s:%d in flight", (int)(now - fibers), now->copies->file,
+                  now->copies->line);
     now->at = DONE;
     n_done++;
     to_scheduler();
@@ -392,7 +394,7 @@ void simt_block(const char *file, int line)
 
 void simt_copy(void *shared, const void *global, int bytes, const char *file, int line)
 {
-    struct copy c = {shared, global, bytes, now->group};
+    struct copy c = {shared, global, file, line, bytes, now->group};
 
     if ((uintptr_t)shared % 16 || (bytes && (uintptr_t)global % 16) || bytes < 0 || bytes > 16)
         simt_fail("cp.async of %d bytes from %p to %p at %s:%d: wanted 0 to 16 between addresses divisible by 16",
@@ -406,8 +408,6 @@ void simt_copy(void *shared, const void *global, int bytes, const char *file, in
         }
     }
     now->copies[now->n_copies++] = c;
-    now->file = file;
-    now->line = line;
 }
 
 void simt_copy_commit(void)

@@ -1,123 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * attention/cuda, its kernels run as fibers, against attention/ref in double: every type, width, tail, feature and
- * schedule.
- *
- * Inputs of 16 bits are rounded first, so that the oracle sees the same numbers. The error, a root mean square over the
- * cases of a test, is in float at most twice that of attention/ref in float plus 4 ulp; in 16 bits it is held against the
- * type's unit u: 2 u for o, whose weights and result were rounded; 4 u for gradients, which pass through a rounded o and
- * two products of rounded numbers.
+ * schedule. LOCI_SIMT_LONG in the environment makes it run many more combinations.
  */
-#include <float.h>
-
-#include "../../plugins/attn_ref/attn_features.h"
-#include "plugins/attn_cuda/attn.h"
-#include "schedule.h"
-
-extern const loci_class loci_attn_ref_class, loci_attn_cuda_class;
-
-static const char types[] = {'f', 'b', 'h'};
-
-typedef struct result {
-    const char *name;
-    size_t at; /* in attn_out */
-    int64_t n;
-} result;
-
-enum { RESULTS = 9 };
-
-static void results(const attn_prob *p, result *r)
-{
-    const result all[RESULTS] = {
-        {"o", offsetof(attn_out, o), p->B * p->T * p->H * p->e},
-        {"lse", offsetof(attn_out, lse), p->B * p->H * p->T},
-        {"dq", offsetof(attn_out, dq), p->B * p->T * p->H * p->d},
-        {"dk", offsetof(attn_out, dk), p->B * p->S * p->Hk * p->d},
-        {"dv", offsetof(attn_out, dv), p->B * p->S * p->Hv * p->e},
-        {"dslopes", offsetof(attn_out, dslopes), p->slopes ? p->H : 0},
-        {"dbias", offsetof(attn_out, dbias), p->bias ? p->bias_B * p->bias_H * p->T * p->S : 0},
-        {"dtable", offsetof(attn_out, dtable), p->table ? p->buckets * p->H : 0},
-        {"dsink", offsetof(attn_out, dsink), p->sink ? p->H : 0},
-    };
-
-    memcpy(r, all, sizeof all);
-}
-
-static const double *get(const attn_out *o, const result *r)
-{
-    return *(double *const *)((const char *)o + r->at);
-}
-
-/* Squares over many cases, so that none is judged by the luck of a single rounding. */
-typedef struct pool {
-    double error[RESULTS], want[RESULTS], ref[RESULTS]; /* ref: of attention/ref in float */
-} pool;
-
-static void judge(const pool *all, char type, const char *what)
-{
-    static const char *const names[RESULTS] = {"o", "lse", "dq", "dk", "dv", "dslopes", "dbias", "dtable", "dsink"};
-    const double unit = type == 'b' ? 0x1p-9 : 0x1p-12;
-
-    for (int i = 0; i < RESULTS; i++) {
-        double error = sqrt(all->error[i]), size = sqrt(all->want[i]);
-        double limit = 2 * sqrt(all->ref[i]) + 4 * (double)FLT_EPSILON * size;
-
-        if (type != 'f' && i != 1) /* lse is float, of scores whose products are exact */
-            limit = (i == 0 ? 2 : 4) * unit * size;
-        CK_TRUE(error <= limit + 1e-30, "%s, type %c: %s errs by %g of %g, limit %g", what, type, names[i], error, size,
-                limit);
-    }
-}
-
-static void round_to(attn_prob *p, char type)
-{
-    double *x[4] = {p->q, p->k, p->v, p->d_o};
-    int64_t n[4] = {p->B * p->T * p->H * p->d, p->B * p->S * p->Hk * p->d, p->B * p->S * p->Hv * p->e,
-                    p->B * p->T * p->H * p->e};
-
-    for (int i = 0; i < 4; i++)
-        for (int64_t j = 0; type != 'f' && j < n[i]; j++)
-            x[i][j] = (double)attn_from_16(attn_dtype(type), attn_to_16(attn_dtype(type), (float)x[i][j]));
-}
-
-static attn_out *run_cuda(const attn_prob *p, char type, int odd, int forward_only)
-{
-    attn_out *o = attn_run(attn_host(), &loci_attn_cuda_class, p,
-                           (attn_how){.dtype = type, .odd = odd, .forward_only = forward_only, .device = LOCI_CUDA});
-
-    return o;
-}
-
-/* Runs p in a type and adds its errors to all. */
-static void add(pool *all, attn_prob *p, char type, int odd, const char *what)
-{
-    const int forward_only = p->block_tok != 0;
-    attn_out *want, *got, *ref;
-    result r[RESULTS];
-
-    round_to(p, type);
-    want = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd', .forward_only = forward_only});
-    ref = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'f', .forward_only = forward_only});
-    got = run_cuda(p, type, odd, forward_only);
-    results(p, r);
-    for (int i = 0; want && got && ref && i < (forward_only ? 2 : RESULTS); i++)
-        for (int64_t n = 0; n < r[i].n; n++) {
-            double g = get(got, r + i)[n], w = get(want, r + i)[n], f = get(ref, r + i)[n];
-
-            if (isinf(g) || isinf(w) || isnan(g)) {
-                CK_TRUE(g == w, "%s, type %c, T %d S %d d %d e %d: %s[%d] is %g, wanted %g", what, type, (int)p->T,
-                        (int)p->S, (int)p->d, (int)p->e, r[i].name, (int)n, g, w);
-                if (g != w)
-                    return;
-                continue;
-            }
-            all->error[i] += (g - w) * (g - w);
-            all->ref[i] += (f - w) * (f - w);
-            all->want[i] += w * w;
-        }
-}
-
-/* ---- tests ---- */
+#include "attn_judge.h"
 
 static void cuda__every_length_has_its_tail(void)
 {
@@ -127,7 +13,7 @@ static void cuda__every_length_has_its_tail(void)
     for (int t = 0; t < 3; t++) {
         pool all = {{0}, {0}, {0}};
 
-        for (int n = 0; n < N; n++) {
+        for (int n = t == 2 ? 2 : 0; n < N; n += t == 2 ? 4 : 1) { /* the text of fp16 is that of bf16 */
             attn_prob *p = attn_new(1, lengths[n], lengths[(n + 5) % N], 2, 1, 2, 32, 32);
 
             p->a.causal = n % 3 > 0;
@@ -141,12 +27,13 @@ static void cuda__every_length_has_its_tail(void)
 
 static void cuda__every_width_is_served(void)
 {
-    static const int64_t widths[][2] = {{1, 5}, {8, 8}, {32, 17}, {33, 40}, {64, 64}, {96, 80}, {128, 128}, {7, 130}, {256, 256}};
+    static const int64_t widths[][2] = {{1, 5},   {8, 8},     {32, 17}, {33, 40},  {64, 64},
+                                        {96, 80}, {128, 128}, {7, 130}, {256, 256}};
 
     for (int t = 0; t < 3; t++) {
         pool all = {{0}, {0}, {0}};
 
-        for (size_t n = 0; n < sizeof widths / sizeof *widths; n++) {
+        for (size_t n = 0; n < sizeof widths / sizeof *widths; n += t == 2 ? 4 : 1) {
             attn_prob *p = attn_new(1, 70, 75, 2, 2, 1, widths[n][0], widths[n][1]);
 
             p->a.causal = 1;
@@ -177,8 +64,281 @@ static void cuda__each_feature_equals_ref(void)
     }
 }
 
+static void cuda__combinations_equal_ref(void)
+{
+    static const int64_t heads[][3] = {{1, 1, 1}, {4, 2, 2}, {4, 4, 1}, {6, 2, 3}, {4, 1, 2}};
+    const int cases = getenv("LOCI_SIMT_LONG") ? 300 : 24;
+    pool all[3] = {{{0}, {0}, {0}}};
+
+    for (int n = 0; n < cases; n++) {
+        const int64_t *H = heads[ck_bits() % 5];
+        attn_prob *p =
+            attn_new(1 + (int64_t)(ck_bits() % 2), 1 + (int64_t)(ck_bits() % 80), 4 + (int64_t)(ck_bits() % 90), H[0],
+                     H[1], H[2], 1 + (int64_t)(ck_bits() % 40), 1 + (int64_t)(ck_bits() % 40));
+        char what[40];
+
+        for (int f = 0; f < ATTN_FEATURES - 1; f++)
+            if (ck_rand() < (f == 16 ? 0.1 : 0.25))
+                attn_feature(p, f);
+        if (n % 5 == 0)
+            p->d_lse = NULL;
+        if (n % 7 == 0)
+            p->a.offset = (int64_t)(ck_bits() % 60) - 20;
+        snprintf(what, sizeof what, "combination %d", n);
+        simt_schedule(n % SIMT_SCHEDULES, (uint64_t)n);
+        add(all + n % 3, p, types[n % 3], n % 2, what);
+        attn_done();
+    }
+    for (int t = 0; t < 3; t++)
+        judge(all + t, types[t], "combinations");
+}
+
+enum { FLAT, PEAKED, HUGE_ONE, EQUAL, SUBNORMAL, FAMILIES };
+
+/* Scores that are nearly equal, far apart, one above all, equal, and too small for normal numbers. */
+static void cuda__families_of_scores_equal_ref(void)
+{
+    static const char *const names[] = {"flat", "peaked", "one huge", "all equal", "subnormal"};
+
+    for (int family = 0; family < FAMILIES; family++)
+        for (int t = 0; t < 2; t++) {
+            attn_prob *p = attn_new(1, 50, 70, 2, 1, 1, 40, 24);
+            pool all = {{0}, {0}, {0}};
+
+            p->a.causal = 1;
+            for (int64_t i = 0; i < 50 * 2 * 40; i++)
+                p->q[i] = family == FLAT        ? p->q[i] * 0.015625
+                          : family == PEAKED    ? p->q[i] * 8
+                          : family == EQUAL     ? 0.5
+                          : family == SUBNORMAL ? (double)(float)(p->q[i] * 1e-39)
+                                                : p->q[i];
+            for (int64_t i = 0; family == EQUAL && i < 70 * 40; i++)
+                p->k[i] = 0.25;
+            if (family == HUGE_ONE)
+                p->k[70 * 40 / 2] = 300;
+            simt_schedule(family, 1);
+            add(&all, p, types[t], 0, names[family]);
+            judge(&all, types[t], names[family]);
+            attn_done();
+        }
+}
+
+static int same(const double *a, const double *b, int64_t n)
+{
+    return !memcmp(a, b, (size_t)n * sizeof *a);
+}
+
+/* Several tiles of queries and of keys, every kernel: a missing barrier or wait shows here (tests/simt/mutate). */
+static void cuda__schedules_do_not_change_a_bit(void)
+{
+    for (int t = 0; t < 2; t++)
+        for (int general = 0; general < 2; general++) {
+            attn_prob *p = attn_new(1, general ? 200 : 130, 150, 2, 1, general ? 2 : 1, 32, 32);
+            attn_out *first = NULL;
+            result r[RESULTS];
+
+            p->a.causal = 1;
+            if (general) {
+                p->a.offset = -70; /* the first tile of queries sees nothing */
+                attn_feature(p, 8);
+                attn_feature(p, 10);
+                attn_feature(p, 11);
+                attn_feature(p, 14);
+            }
+            results(p, r);
+            for (int kind = 0; kind < SIMT_SCHEDULES && !CU_get_number_of_failures(); kind++) {
+                pool all = {{0}, {0}, {0}};
+                attn_out *got;
+
+                simt_schedule(kind, 5);
+                if (!first) {
+                    add(&all, p, types[t], 0, "schedules");
+                    judge(&all, types[t], "schedules");
+                }
+                got = run_cuda(p, types[t], 0, 0);
+                first = first ? first : got;
+                for (int i = 0; first && got && i < RESULTS; i++)
+                    CK_TRUE(same(get(got, r + i), get(first, r + i), r[i].n), "%s, type %c: %s differs",
+                            simt_schedule_name(kind), types[t], r[i].name);
+            }
+            attn_done();
+        }
+}
+
+/* Keys and queries that nobody sees may hold anything; what is seen and undefined comes out undefined. */
+static void cuda__undefined_numbers_stay_with_those_who_see_them(void)
+{
+    for (int t = 0; t < 2; t++)
+        for (int64_t first = 1; first < 40; first += 12) {
+            attn_prob *p = attn_new(1, 40, 40, 1, 1, 1, 8, 8);
+            attn_out *was, *got;
+
+            p->a.causal = 1;
+            round_to(p, types[t]);
+            was = run_cuda(p, types[t], 0, 0);
+            for (int64_t j = first * 8; j < 40 * 8; j++)
+                p->k[j] = p->v[j] = j % 2 ? NAN : INFINITY;
+            got = run_cuda(p, types[t], 0, 0);
+            CU_ASSERT(was && got && same(got->o, was->o, first * 8) && same(got->lse, was->lse, first) &&
+                      same(got->dq, was->dq, first * 8));
+            for (int64_t i = first; got && i < 40; i++)
+                CU_ASSERT(isnan(got->o[i * 8]) && isnan(got->dq[i * 8]));
+            attn_done();
+            p = attn_new(1, 40, 40, 1, 1, 1, 8, 8);
+            p->a.causal = 1;
+            round_to(p, types[t]);
+            was = run_cuda(p, types[t], 0, 0);
+            for (int64_t i = 0; i < first * 8; i++) /* queries before `first` see keys before `first` only */
+                p->q[i] = p->d_o[i] = NAN;
+            got = run_cuda(p, types[t], 0, 0);
+            CU_ASSERT(was && got && same(got->o + first * 8, was->o + first * 8, (40 - first) * 8) &&
+                      same(got->dk + first * 8, was->dk + first * 8, (40 - first) * 8) &&
+                      same(got->dv + first * 8, was->dv + first * 8, (40 - first) * 8));
+            CU_ASSERT(got && isnan(got->o[0]) && isnan(got->dk[0]) && isnan(got->dv[0]));
+            attn_done();
+        }
+}
+
+static void cuda__empty_sizes_and_rows_without_keys(void)
+{
+    static const int64_t size[][3] = {{0, 4, 4}, {2, 0, 4}, {2, 4, 0}, {2, 0, 0}};
+    attn_prob *p;
+    attn_out *o;
+
+    simt_schedule(SIMT_ROUND, 0);
+    for (int n = 0; n < 4; n++) {
+        p = attn_new(size[n][0], size[n][1], size[n][2], 2, 1, 2, 4, 3);
+        o = run_cuda(p, 'f', 0, 0);
+        for (int64_t i = 0; o && i < p->B * p->T * p->H; i++)
+            CU_ASSERT(o->lse[i] == -INFINITY && o->o[i * p->e] == 0);
+        attn_done();
+    }
+    p = attn_new(1, 6, 3, 2, 2, 2, 4, 4); /* offset -3: rows 0 to 2 see nothing */
+    p->a.causal = 1;
+    o = run_cuda(p, 'b', 0, 0);
+    for (int64_t i = 0; o && i < 3; i++)
+        for (int64_t h = 0; h < 2; h++)
+            for (int64_t x = 0; x < 4; x++)
+                CU_ASSERT(o->lse[h * 6 + i] == -INFINITY && o->o[(i * 2 + h) * 4 + x] == 0 &&
+                          o->dq[(i * 2 + h) * 4 + x] == 0);
+    attn_done();
+}
+
+static void cuda__gradients_add(void)
+{
+    attn_prob *p = attn_new(2, 5, 6, 4, 2, 2, 3, 3);
+    attn_how how = {.dtype = 'f', .device = LOCI_CUDA};
+    attn_out *zero, *two;
+    result r[RESULTS];
+
+    for (int n = 0; n < 4; n++)
+        attn_feature(p, (const int[]){8, 10, 11, 14}[n]);
+    results(p, r);
+    zero = attn_run(attn_host(), &loci_attn_cuda_class, p, how);
+    how.base = 2;
+    two = attn_run(attn_host(), &loci_attn_cuda_class, p, how);
+    for (int i = 2; zero && two && i < RESULTS; i++)
+        for (int64_t n = 0; n < r[i].n; n++)
+            CK_TRUE(fabs(get(two, r + i)[n] - 2 - get(zero, r + i)[n]) < 1e-5, "%s[%d] is %g, alone %g", r[i].name,
+                    (int)n, get(two, r + i)[n], get(zero, r + i)[n]);
+    attn_done();
+}
+
+static void cuda__far_positions_equal_ref(void)
+{
+    attn_prob *p = attn_new(1, 20, 40, 2, 2, 2, 4, 4);
+    pool all = {{0}, {0}, {0}};
+
+    p->a.causal = 1;
+    p->a.offset = 2000000010;
+    p->a.window_left = 25;
+    p->slopes = attn_real(2, 0.1);
+    p->k_pos = attn_ints(40, 2000000000, 1);
+    p->k_pos[3] = -1;
+    add(&all, p, 'f', 0, "far");
+    judge(&all, 'f', "far");
+    attn_done();
+}
+
+static int refuses(loci_shape shape, const char *why)
+{
+    loci_fit fit = {.struct_size = sizeof fit};
+
+    loci_attn_cuda_class.fit(&attn_host()->host, NULL, &shape, &fit);
+    return fit.score == 0 && strstr(fit.reason, why);
+}
+
+static void cuda__fit_says_what_it_cannot(void)
+{
+    const loci_shape good = {.struct_size = sizeof good,
+                             .heads = 4,
+                             .k_heads = 2,
+                             .v_heads = 2,
+                             .dk = 64,
+                             .dv = 64,
+                             .dtype = {LOCI_BFLOAT, 16, 1},
+                             .device = {LOCI_CUDA, 0}};
+    loci_fit fit = {.struct_size = sizeof fit};
+    loci_shape s = good;
+
+    loci_attn_cuda_class.fit(&attn_host()->host, NULL, &good, &fit);
+    CK_TRUE(fit.score >= 200, "%s", fit.reason);
+    s.device.type = LOCI_CPU;
+    CU_ASSERT(refuses(s, "device"));
+    s = good;
+    s.dtype = (loci_dtype){LOCI_FLOAT, 64, 1};
+    CU_ASSERT(refuses(s, "code"));
+    s = good;
+    s.dv = 257;
+    CU_ASSERT(refuses(s, "257"));
+    s = good;
+    s.features = LOCI_A_BLOCKS;
+    CU_ASSERT(refuses(s, "block lists"));
+    s.features = LOCI_A_BLOCKS << 1;
+    CU_ASSERT(refuses(s, "newer"));
+    s.features = LOCI_A_PAGED;
+    CU_ASSERT(!refuses(s, ""));
+    s.flags = LOCI_X_SAVE;
+    CU_ASSERT(refuses(s, "backward"));
+    s = good;
+    s.heads = 3;
+    CU_ASSERT(refuses(s, "multiple"));
+}
+
+static void cuda__a_call_that_contradicts_itself_is_refused(void)
+{
+    const attn_how how = {.dtype = 'f', .refused = 1, .device = LOCI_CUDA};
+    attn_prob *p = attn_new(1, 3, 4, 2, 2, 2, 2, 2);
+
+    p->k_len = attn_ints(1, 5, 0);
+    attn_run(attn_host(), &loci_attn_cuda_class, p, how);
+    CK_TRUE(strstr(ck_err.msg, "lengths 0 and 5") != NULL, "%s", ck_err.msg);
+    p->k_len = NULL;
+    p->a.dropout = 1;
+    attn_run(attn_host(), &loci_attn_cuda_class, p, how);
+    CK_TRUE(strstr(ck_err.msg, "dropout") != NULL, "%s", ck_err.msg);
+    p->a.dropout = 0;
+    p->q_seg = attn_ints(3, 0, 0);
+    attn_run(attn_host(), &loci_attn_cuda_class, p, how);
+    CK_TRUE(strstr(ck_err.msg, "k_seg") != NULL, "%s", ck_err.msg);
+    p->q_seg = NULL;
+    p->a.offset = INT64_C(3000000000);
+    attn_run(attn_host(), &loci_attn_cuda_class, p, how);
+    CK_TRUE(strstr(ck_err.msg, "offset") != NULL, "%s", ck_err.msg);
+    attn_done();
+}
+
 #define TESTS(X) \
     X(cuda__every_length_has_its_tail) \
     X(cuda__every_width_is_served) \
-    X(cuda__each_feature_equals_ref)
+    X(cuda__each_feature_equals_ref) \
+    X(cuda__combinations_equal_ref) \
+    X(cuda__families_of_scores_equal_ref) \
+    X(cuda__schedules_do_not_change_a_bit) \
+    X(cuda__undefined_numbers_stay_with_those_who_see_them) \
+    X(cuda__empty_sizes_and_rows_without_keys) \
+    X(cuda__gradients_add) \
+    X(cuda__far_positions_equal_ref) \
+    X(cuda__fit_says_what_it_cannot) \
+    X(cuda__a_call_that_contradicts_itself_is_refused)
 CK_MAIN("attn_cuda", TESTS)
