@@ -2,7 +2,7 @@
 #
 # m4/cuda.m4: the CUDA Toolkit, only when asked for.
 #
-# LOCI_CUDA: --with-cuda[=DIR]. Sets NVCC, NVCCFLAGS, CUDA_CPPFLAGS, CUDA_LIBS (the runtime, linked statically; cuBLAS is
+# LOCI_CUDA: --with-cuda[=DIR]. Sets NVCC, NVCCFLAGS, CUDA_ARCH, CUDA_CPPFLAGS, CUDA_LIBS (the runtime, linked statically; cuBLAS is
 # opened at run time) and the conditional HAVE_CUDA. No GPU is needed to build.
 AC_DEFUN([LOCI_CUDA], [
   AC_ARG_WITH([cuda],
@@ -10,6 +10,7 @@ AC_DEFUN([LOCI_CUDA], [
     [], [with_cuda=no])
   AC_ARG_VAR([NVCC], [the CUDA compiler])
   AC_ARG_VAR([NVCCFLAGS], [flags for the CUDA compiler])
+  AC_ARG_VAR([CUDA_ARCH], [the cards to compile for (default: code for 8.0 and 9.0, and PTX for later ones)])
   loci_have_cuda=no
   CUDA_CPPFLAGS=
   CUDA_LIBS=
@@ -48,7 +49,9 @@ _LOCI_EOF
       [AC_MSG_RESULT([yes]); loci_have_cuda=yes],
       [AC_MSG_RESULT([no]); AC_MSG_ERROR([--with-cuda: $NVCC cannot compile (see config.log)])])
     rm -f conftest.cu conftest.o
-    test -n "$NVCCFLAGS" || NVCCFLAGS="-O3 -g"
+    test -n "$NVCCFLAGS" || NVCCFLAGS="-O3"
+    test -n "$CUDA_ARCH" ||
+      CUDA_ARCH="-gencode arch=compute_80,code=@<:@sm_80,compute_80@:>@ -gencode arch=compute_90,code=sm_90"
   ])
   AC_SUBST([CUDA_CPPFLAGS])
   AC_SUBST([CUDA_LIBS])

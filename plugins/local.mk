@@ -13,6 +13,7 @@ matrix_parts = %D%/mem_matrix/matrix.c %D%/mem_matrix/matrix.h $(matrix_scan)
 
 include %D%/attn_ref/local.mk
 include %D%/attn_cpu/local.mk
+include %D%/attn_cuda/local.mk
 include %D%/mix_mha/local.mk
 include %D%/mix_gla/local.mk
 include %D%/mem_titans/local.mk

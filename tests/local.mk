@@ -11,6 +11,7 @@ dist_check_SCRIPTS += %D%/unit/headers.sh %D%/unit/one_symbol.sh %D%/unit/rule_t
 include %D%/plugins/local.mk
 include %D%/cli/local.mk
 include %D%/abi/local.mk
+include %D%/simt/local.mk
 
 # Rules written with loci/rule.h, for tests: see rules.h.
 rule_refs = %D%/unit/rules/matrix.c %D%/unit/rules/wide.c %D%/unit/rules/rules.h

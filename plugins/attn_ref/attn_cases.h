@@ -41,12 +41,13 @@ typedef struct attn_out {
 } attn_out;
 
 typedef struct attn_how {
-    char dtype;            /* 'f', 'd' or 'b' for bf16                                         */
+    char dtype;            /* 'f', 'd', 'b' for bf16 or 'h' for fp16                           */
     int odd;               /* gaps between rows, heads swapped outwards, one element misaligned */
     double base;           /* what gradients start from                                        */
     const attn_out *given; /* o and lse of the backward, instead of the forward's              */
     int forward_only;
-    int refused; /* the forward must fail */
+    int refused;    /* the forward must fail                */
+    int32_t device; /* what the class is told; 0: the cpu */
 } attn_how;
 
 static inline attn_prob *attn_new(int64_t B, int64_t T, int64_t S, int64_t H, int64_t Hk, int64_t Hv, int64_t d,
@@ -206,7 +207,7 @@ static inline attn_out *attn_run(const struct ck_host *h, const loci_class *cls,
                         .dv = p->e,
                         .dtype = attn_dtype(D),
                         .acc = attn_dtype(A),
-                        .device = {LOCI_CPU, 0}};
+                        .device = {how.device ? how.device : LOCI_CPU, 0}};
     loci_fit fit = {.struct_size = sizeof fit};
     loci_need need = {.struct_size = sizeof need};
     loci_module *m = NULL;
@@ -264,6 +265,9 @@ static inline attn_out *attn_run(const struct ck_host *h, const loci_class *cls,
     memset(scratch->owned + ((uint8_t *)x.scratch - scratch->block), 1, need.scratch);
     memset(x.scratch, 0xFF, need.scratch);
     x.scratch_bytes = need.scratch;
+    x.device = shape.device;
+    x.host_scratch = attn_keep(need.host);
+    x.host_bytes = need.host;
     x.flags = shape.flags;
     x.seed = p->seed;
     x.step = p->step;

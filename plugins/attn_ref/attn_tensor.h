@@ -65,6 +65,8 @@ static inline loci_dtype attn_dtype(char c)
         return (loci_dtype){LOCI_FLOAT, 64, 1};
     case 'b':
         return (loci_dtype){LOCI_BFLOAT, 16, 1};
+    case 'h':
+        return (loci_dtype){LOCI_FLOAT, 16, 1};
     case 'i':
         return (loci_dtype){LOCI_INT, 32, 1};
     case 'l':
@@ -137,6 +139,38 @@ static inline attn_tensor *attn_make(char dtype, int odd, const int64_t *dims)
     return x;
 }
 
+/* 16-bit numbers: to nearest, ties to even. fp16 in units of its last place, subnormals below 2^-14. */
+static inline uint16_t attn_to_16(loci_dtype type, float f)
+{
+    uint32_t bits;
+    int e;
+
+    memcpy(&bits, &f, 4);
+    if (isnan(f))
+        return 0x7fc0;
+    if (type.code == LOCI_BFLOAT)
+        return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    frexpf(f, &e);
+    e = f == 0 || e < -13 ? -14 : e - 1;
+    return (uint16_t)((bits >> 16 & 0x8000) |
+                      (fabsf(f) >= 65520 ? 0x7c00u
+                                         : (uint32_t)((e + 14) * 1024 + (int)nearbyintf(ldexpf(fabsf(f), 10 - e)))));
+}
+
+static inline float attn_from_16(loci_dtype type, uint16_t x)
+{
+    uint32_t bits = (uint32_t)x << 16;
+    int e = x >> 10 & 31, m = x & 1023;
+    float f;
+
+    memcpy(&f, &bits, 4);
+    if (type.code == LOCI_FLOAT) {
+        f = e == 31 ? (m ? NAN : INFINITY) : ldexpf((float)(e ? 1024 + m : m), (e ? e : 1) - 25);
+        f = x & 0x8000 ? -f : f;
+    }
+    return f;
+}
+
 static inline void attn_put(attn_tensor *x, const double *from, double all)
 {
     double value;
@@ -150,13 +184,11 @@ static inline void attn_put(attn_tensor *x, const double *from, double all)
             memcpy(at, &value, 8);
         else {
             float f = (float)value;
-            uint32_t bits;
 
-            memcpy(&bits, &f, 4);
             if (x->t.dtype.bits == 32)
                 memcpy(at, &f, 4);
             else {
-                uint16_t half = (uint16_t)(isnan(f) ? 0x7fc0 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+                uint16_t half = attn_to_16(x->t.dtype, f);
 
                 memcpy(at, &half, 2);
             }
@@ -169,15 +201,18 @@ static inline void attn_get(const attn_tensor *x, double *to)
     ATTN_EACH(x, i)
     {
         const void *at = attn_at(x, i);
-        uint32_t bits = 0;
+        uint16_t half;
         float f;
 
         if (x->t.dtype.bits == 64) {
             memcpy(to + n_, at, 8);
             continue;
         }
-        memcpy((uint8_t *)&bits + (x->t.dtype.bits == 16 ? 2 : 0), at, x->t.dtype.bits / 8);
-        memcpy(&f, &bits, 4);
+        if (x->t.dtype.bits == 16) {
+            memcpy(&half, at, 2);
+            f = attn_from_16(x->t.dtype, half);
+        } else
+            memcpy(&f, at, 4);
         to[n_] = (double)f;
     }
 }

@@ -12,6 +12,9 @@
 #define LOCI_TESTS_HOST_H
 
 #include "core/device/cpu.h"
+#ifdef CK_CARD
+#include "tests/simt/card.h"
+#endif
 
 struct ck_host {
     loci_host host; /* first, so that a loci_host * is a struct ck_host * */
@@ -59,7 +62,11 @@ static inline const void *ck_host_get_ext(const loci_host *h, loci_device device
 
 static inline void ck_host_close(struct ck_host *c)
 {
+#ifdef CK_CARD
+    ck_card_close(c->cls, c->dev);
+#else
     loci_cpu_close(c->dev);
+#endif
     c->dev = NULL;
 }
 
@@ -82,7 +89,11 @@ static inline loci_status ck_host_open(struct ck_host *c, int threads, loci_erro
                 .get_ext = ck_host_get_ext,
             },
     };
+#ifdef CK_CARD
+    return ck_card_open(&c->host, &c->dev, &c->cls, threads, err);
+#else
     return loci_cpu_open(&c->dev, &c->cls, threads, err);
+#endif
 }
 
 /* Scratch, saved, host_scratch and flags are the test's to set. */

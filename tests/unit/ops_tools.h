@@ -173,7 +173,11 @@ static struct rig rig __attribute__((unused));
 
 static inline int rig_open(int which, int threads)
 {
+#ifdef CK_CARD
+    static const char *const levels[] = {"card", "ref", "card"};
+#else
     static const char *const levels[] = {"ref", "ref", "avx2", "avx512"};
+#endif
     static const int most = (int)(sizeof levels / sizeof *levels);
     const loci_kern_set *set;
 
@@ -184,12 +188,19 @@ static inline int rig_open(int which, int threads)
     rig.judged = 0;
     rig.floor = 0;
     ck_seed = 1;
+#ifdef CK_CARD
+    ck_on_card = strcmp(rig.level, "card") == 0;
+    setenv("LOCI_CPU", "ref", 1);
+#else
     setenv("LOCI_CPU", rig.level, 1);
+#endif
     if (ck_host_open(&rig.h, threads, &ck_err) != LOCI_OK)
         return 0;
     rig.x = ck_exec(&rig.h);
     rig.ops = rig.h.host.get_ext(&rig.h.host, rig.x.device, LOCI_EXT_OPS);
     set = rig.h.host.get_ext(&rig.h.host, rig.x.device, LOCI_EXT_KERN);
+    if (rig.ops && strcmp(rig.level, "card") == 0)
+        return 1;
     if (rig.ops && set && (rig.bits == 64 || strcmp(set->f32->name, rig.level) == 0))
         return 1;
     ck_host_close(&rig.h); /* a level this machine or build lacks; higher ones are missing too */

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * plugins/attn_cuda/attn_call.h: from a loci_attn_io to attn_args.
+ *
+ *   attn_check.c   tensors: types, shapes, strides
+ *   attn_desc.c    the descriptor: checked and staged
+ *   attn_call.c    one call: its sizes, its tensors, its room
+ *   attn_class.c   fit, create, plan and the two entry points
+ *
+ * What is host memory in a call of a device, and so can be checked: q_pos, q_seg, k_seg, q_len, k_len, ids and
+ * block_table, like every list of indices (docs/adr/0006). k_pos is a state of the cache and lies on the device, as do
+ * q, k, v, mask, bias, slopes, table and sink.
+ */
+#ifndef ATTN_CUDA_ATTN_CALL_H
+#define ATTN_CUDA_ATTN_CALL_H
+
+#include <loci/author.h>
+
+#include "attn.h"
+
+#define cuda_fail(err, code, ...) loci_refuse(err, code, "attention/cuda", __VA_ARGS__)
+
+extern const loci_class loci_attn_cuda_class;
+
+#define CUDA_BUCKETS 1024    /* the most of a table                                */
+#define CUDA_BACK_BUCKETS 32 /* the most whose gradient fits in shared memory      */
+
+#define ONE_TOO UINT32_C(1)       /* << axis: the axis may also be 1                 */
+#define AT_LEAST UINT32_C(0x100)  /* << axis: the axis may also be longer            */
+#define PACKED UINT32_C(0x10000)  /* the last axis has stride 1                      */
+#define WRITTEN UINT32_C(0x20000) /* an output: no two of its elements share memory */
+
+/* A tensor that is there has this dtype and these dimensions. */
+loci_status cuda_check(loci_error *err, const char *name, const loci_tensor *t, loci_dtype type, uint32_t also,
+                       int32_t ndim, const int64_t *dim);
+
+/* Returns from the caller when t is wrong. */
+#define CHECK(t, type, also, ...) \
+    do { \
+        const int64_t dim_[] = {__VA_ARGS__}; \
+        loci_status s_ = cuda_check(err, #t, t, type, also, (int32_t)(sizeof dim_ / sizeof *dim_), dim_); \
+        if (s_) \
+            return s_; \
+    } while (0)
+
+/* ATTN_F32, ATTN_BF16 or ATTN_FP16; -1: none of them. */
+int32_t cuda_type(loci_dtype t);
+/* Numbers on their way to the device: written to host, copied at once to device. In numbers, not bytes. */
+typedef struct attn_stage {
+    int32_t *host, *device;
+    int64_t used, room;
+} attn_stage;
+
+attn_pairs cuda_pairs(const loci_tensor *t);
+attn_heads cuda_heads(const loci_tensor *t);
+/* Every field of the descriptor. With a block table S becomes the longest k_len. */
+loci_status cuda_desc_read(attn_args *a, const loci_exec *exec, const loci_attn_io *io, attn_stage *s, loci_error *err);
+/* Bytes of scratch and of host_scratch that every call of this plan can do with; UINT64_MAX: more than there is. */
+void cuda_call_room(const loci_shape *shape, uint64_t *scratch, uint64_t *host);
+/* Checks everything the host can see, stages what it holds, and fills a. */
+loci_status cuda_call_read(attn_args *a, const loci_exec *exec, const loci_attn_io *io, int backward, loci_error *err);
+
+#endif

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * toys.cu for the host.
+ */
+#include "toys.cu"
