@@ -430,5 +430,6 @@ void simt_copy_wait(int groups, const char *file, int line)
         memset((char *)c->to + c->bytes, 0, (size_t)(16 - c->bytes));
     }
     now->n_copies -= n;
-    memmove(now->copies, now->copies + n, (size_t)now->n_copies * sizeof *now->copies);
+    if (n)
+        memmove(now->copies, now->copies + n, (size_t)now->n_copies * sizeof *now->copies);
 }
