@@ -116,7 +116,7 @@ attention_models_train_as_on_the_cpu() {
     local compose
     config mac mha titans
     for compose in mac mag mal; do
-        train_alike --set compose.backend=$compose
+        train_alike --set compose.backend="$compose"
         json on/log.jsonl >/dev/null 2>&1 || :
     done
     card explain -c c.ini --set run.device=cuda
@@ -147,8 +147,8 @@ a_step_copies_no_tensor() {
     config mac mha titans
     for steps in 1 3; do
         rm -f "c$steps"
-        SIMT_COPIES=$PWD/c$steps card train -c c.ini --set run.dir=r$steps --set run.device=cuda \
-            --set train.steps=$steps
+        SIMT_COPIES=$PWD/c$steps card train -c c.ini --set run.dir="r$steps" --set run.device=cuda \
+            --set train.steps="$steps"
         exits 0
     done
     while read -r what times bytes; do

@@ -23,10 +23,11 @@ struct world {
     int32_t in[ROWS * SEQ], next[ROWS * SEQ];
 };
 
-static const char common[] = "[run]\ndtype = f64\nthreads = 1\n[model]\nlayers = 2\ndim = 8\nvocab = 7\ninit_std = 0.3\n"
-                             "[mixer]\nbackend = mha\n[mixer.mha]\nheads = 2\nwindow_tok = 5\n"
-                             "[memory]\nbackend = titans\nheads = 2\nconv = 3\n"
-                             "[memory.titans]\ninit_state = learned\nchunk = 3\n";
+static const char common[] =
+    "[run]\ndtype = f64\nthreads = 1\n[model]\nlayers = 2\ndim = 8\nvocab = 7\ninit_std = 0.3\n"
+    "[mixer]\nbackend = mha\n[mixer.mha]\nheads = 2\nwindow_tok = 5\n"
+    "[memory]\nbackend = titans\nheads = 2\nconv = 3\n"
+    "[memory.titans]\ninit_state = learned\nchunk = 3\n";
 
 static loci_status open_world(struct world *w, const char *text, uint64_t flags, int64_t seq, int64_t capacity)
 {
@@ -82,9 +83,10 @@ static double difference(struct world *w, double *at, double h, const loci_run *
     return (8 * (f[0] - f[1]) - (f[2] - f[3])) / (12 * h);
 }
 
-/* Gradients of every weight for one config and run list, every element, against differences of fourth order, at the step
- * that suits the element: a large one for small gradients, a small one where a norm is strongly curved. The loss is a sum
- * of some twenty tokens, so a difference is good to about 1e-10: gradients below LEAST are judged as if that large. */
+/* Gradients of every weight for one config and run list, every element, against differences of fourth order, at the
+ * step that suits the element: a large one for small gradients, a small one where a norm is strongly curved. The loss
+ * is a sum of some twenty tokens, so a difference is good to about 1e-10: gradients below LEAST are judged as if that
+ * large. */
 #define LEAST 3e-4
 
 /* A copy of all gradients, one weight after the other, in the bytes of the model's type. */
@@ -120,7 +122,7 @@ static void check_gradients(const char *text, const loci_run *runs, uint32_t n_r
         CK_TRUE(biggest > 0, "%s has no gradient at all", p->name);
         for (uint64_t j = 0; j < p->elements; j++) {
             double fd = 0, e = INFINITY;
-            for (double h = 1e-3; h > 1e-6 && e > 1e-7; h /= 8) {
+            for (double h = 1e-3; h > 1e-6 && e > 1e-7; h /= 4) { /* by 8, truncation met rounding at 1e-6 */
                 double one = difference(&w, &at[j], h, runs, n_runs);
                 double error = fabs(one - g[j]) / fmax(fmax(fabs(one), fabs(g[j])), LEAST);
                 if (error < e) {
@@ -142,13 +144,15 @@ static void check_gradients(const char *text, const loci_run *runs, uint32_t n_r
 
 static void gradients_of_plain(void)
 {
-    check_gradients("[compose]\nbackend = plain\n[compose.plain]\npersistent_tok = 2\n[memory]\nbackend = none\n", NULL, 0);
+    check_gradients("[compose]\nbackend = plain\n[compose.plain]\npersistent_tok = 2\n[memory]\nbackend = none\n", NULL,
+                    0);
 }
 
 static void gradients_of_lmm(void)
 {
     check_gradients("[compose]\nbackend = lmm\n", NULL, 0);
-    check_gradients("[compose]\nbackend = lmm\n[memory.titans]\nmode = sequential\n[model]\nffn = gelu\ntied = no\n", NULL, 0);
+    check_gradients("[compose]\nbackend = lmm\n[memory.titans]\nmode = sequential\n[model]\nffn = gelu\ntied = no\n",
+                    NULL, 0);
 }
 
 static void gradients_of_mag(void)
@@ -165,7 +169,8 @@ static void gradients_of_mal(void)
 static void gradients_of_mac_with_several_segments_and_a_ragged_last_one(void)
 {
     check_gradients("[compose]\nbackend = mac\n[compose.mac]\npersistent_tok = 2\nsegment_tok = 4\n", NULL, 0);
-    check_gradients("[compose]\nbackend = mac\n[compose.mac]\npersistent_tok = 1\nsegment_tok = 4\n[memory.titans]\nmode = frozen\n",
+    check_gradients("[compose]\nbackend = mac\n[compose.mac]\npersistent_tok = 1\nsegment_tok = "
+                    "4\n[memory.titans]\nmode = frozen\n",
                     NULL, 0);
 }
 
@@ -174,9 +179,10 @@ static const loci_run packed[] = {{0, 0, 4, 0, 0, 10}, {0, 4, 5, 1, 0, 11}, {1, 
 
 static void gradients_of_packed_documents_with_padding(void)
 {
-    static const char *const texts[] = {"[compose]\nbackend = mac\n[compose.mac]\npersistent_tok = 1\nsegment_tok = 3\n",
-                                        "[compose]\nbackend = mag\n[compose.mag]\npersistent_tok = 1\n",
-                                        "[compose]\nbackend = mal\n", "[compose]\nbackend = lmm\n"};
+    static const char *const texts[] = {
+        "[compose]\nbackend = mac\n[compose.mac]\npersistent_tok = 1\nsegment_tok = 3\n",
+        "[compose]\nbackend = mag\n[compose.mag]\npersistent_tok = 1\n", "[compose]\nbackend = mal\n",
+        "[compose]\nbackend = lmm\n"};
     for (int i = 0; i < 4; i++) {
         struct world w;
         CK_OK(open_world(&w, texts[i], LOCI_X_SAVE, SEQ, SEQ));
@@ -198,8 +204,10 @@ static loci_status logits_of(struct world *w, const int32_t *in, const loci_run 
 }
 
 static const char *const every[] = {
-    "[compose]\nbackend = plain\n[compose.plain]\npersistent_tok = 2\n", "[compose]\nbackend = lmm\n",
-    "[compose]\nbackend = mag\n[compose.mag]\npersistent_tok = 2\n", "[compose]\nbackend = mal\n",
+    "[compose]\nbackend = plain\n[compose.plain]\npersistent_tok = 2\n",
+    "[compose]\nbackend = lmm\n",
+    "[compose]\nbackend = mag\n[compose.mag]\npersistent_tok = 2\n",
+    "[compose]\nbackend = mal\n",
     "[compose]\nbackend = mac\n[compose.mac]\npersistent_tok = 2\nsegment_tok = 4\n",
     "[compose]\nbackend = mac\n[compose.mac]\nsegment_tok = 4\n[memory.titans]\nmode = frozen\n"};
 #define N_EVERY (int)(sizeof every / sizeof *every)
@@ -378,12 +386,15 @@ static void no_memory_is_the_plain_block(void)
         struct world a, b;
         double x[ROWS * SEQ * VOCAB], y[ROWS * SEQ * VOCAB];
         char text[300];
-        snprintf(text, sizeof text, "[compose]\nbackend = %s\n[compose.%s]\npersistent_tok = 2\n[memory]\nbackend = none\n",
-                 names[i], names[i]);
-        CK_OK(open_world(&a, "[compose]\nbackend = plain\n[compose.plain]\npersistent_tok = 2\n[memory]\nbackend = none\n", 0,
-                         SEQ, SEQ));
+        snprintf(text, sizeof text,
+                 "[compose]\nbackend = %s\n[compose.%s]\npersistent_tok = 2\n[memory]\nbackend = none\n", names[i],
+                 names[i]);
+        CK_OK(open_world(&a,
+                         "[compose]\nbackend = plain\n[compose.plain]\npersistent_tok = 2\n[memory]\nbackend = none\n",
+                         0, SEQ, SEQ));
         CK_OK(open_world(&b, text, 0, SEQ, SEQ));
-        CK_TRUE(a.m->weights.n == b.m->weights.n, "%s has %u weights, plain %u", names[i], b.m->weights.n, a.m->weights.n);
+        CK_TRUE(a.m->weights.n == b.m->weights.n, "%s has %u weights, plain %u", names[i], b.m->weights.n,
+                a.m->weights.n);
         CK_OK(logits_of(&a, a.in, NULL, 0, x));
         CK_OK(logits_of(&b, a.in, NULL, 0, y));
         CK_TRUE(!memcmp(x, y, sizeof x), "%s without memory is not the plain block", names[i]);
