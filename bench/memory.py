@@ -76,6 +76,7 @@ def titans(s):
                 found[depth, chunk, "forward"], found[depth, chunk, "forward+backward"] = both(s, *sets)
         return found
 
+    theirs() # a rehearsal: its first calls compile and fill caches, for seconds
     put_beside(s, turns(s.options.rounds, {"titans-pytorch": theirs, "loci": ours}),
                lambda case: {"what": "titans layer", "depth": case[0], "chunk": case[1], "which": case[2]})
 
@@ -122,6 +123,7 @@ def delta(s):
         forward, whole = both(s, "--backend=delta", "-H", HEADS, "-D", WIDTH)
         return {(name, which): t for name in forms for which, t in (("forward", forward), ("forward+backward", whole))}
 
+    theirs() # a rehearsal: its first calls compile and fill caches, for seconds
     put_beside(s, turns(s.options.rounds, {"fla naive": theirs, "loci": ours}),
                lambda case: {"what": "gated delta rule", "form": case[0], "which": case[1]})
 
