@@ -52,10 +52,22 @@ struct sampling {
     uint64_t inner; /* calls of a sample */
     double *wall, *cpu;
     size_t n, cap;
-    char *evict;
+    char *evict; /* twice what the caches hold; written once, so that it is memory and not the page of zeros */
     size_t evict_bytes;
+    volatile char sink;
     loci_cpu_clock clock;
 };
+
+/* By reading: lines that were written would have to go back to memory while the call reads its own. */
+static void evict(struct sampling *s)
+{
+    const size_t line = 64;
+    char sum = 0;
+
+    for (size_t i = 0; i < s->evict_bytes; i += line)
+        sum = (char)(sum ^ s->evict[i]);
+    s->sink = sum;
+}
 
 static loci_status stopped(const struct sampling *s, loci_error *err)
 {
@@ -71,7 +83,7 @@ static loci_status sample(struct sampling *s, bool keep, double *wall, loci_erro
     for (uint64_t i = 0; s->c->again && status == LOCI_OK && i < s->inner; i++)
         status = s->c->again(s->c->arg, err);
     if (s->evict)
-        memset(s->evict, (int)(s->n & 0x7f), s->evict_bytes);
+        evict(s);
     cpu = loci__cpu_clock_read(&s->clock);
     start = loci_seconds();
     for (uint64_t i = 0; status == LOCI_OK && i < s->inner; i++)
@@ -135,6 +147,7 @@ loci_status loci_bench_measure(loci_bench_times *out, const loci_bench_call *c, 
         s.evict = loci_alloc(s.evict_bytes);
         if (!s.evict)
             return loci_fail(err, LOCI_E_NOMEM, "out of memory: %zu bytes to fill the caches with", s.evict_bytes);
+        memset(s.evict, 1, s.evict_bytes);
     }
     LOCI_TRY(warm_up(&s, err));
     loci__cpu_clock_open(&s.clock); /* now the threads are there */

@@ -60,6 +60,20 @@ static int64_t width(const cpu_call *c)
     return c->T == 0 ? lanes : c->T < most ? (c->T + lanes - 1) / lanes * lanes : most;
 }
 
+/* Heads whose single queries go over the keys together: rows of heads are neighbours in memory, and heads that share
+ * keys read them once. A strip is a head's, and there should be work for all. No bit depends on it. */
+static int64_t bunch(const cpu_call *c)
+{
+    const int64_t most = TILE_QUERIES / (3 * c->ops->lanes), workers = c->workers ? c->workers : 1;
+    int64_t n = (c->B * c->H + workers - 1) / workers;
+
+    if (c->T != 1 || n < 1)
+        return 1;
+    n = n < most ? n : most;
+    n = n < c->H ? n : c->H;
+    return n > c->k_share ? n / c->k_share * c->k_share : n;
+}
+
 /* Products and sums that stop at the largest number instead of wrapping: no scratch is that large. */
 static uint64_t times(uint64_t a, uint64_t b)
 {
@@ -84,6 +98,7 @@ uint64_t cpu_call_cut(cpu_call *c, int backward)
     c->v_share = c->Hv ? c->H / c->Hv : 1;
     c->wide = width(c);
     c->tiles = (c->T + c->wide - 1) / c->wide;
+    c->bunch = bunch(c);
     c->room_bytes = c->ops->room_bytes(c);
     c->acc_bytes = 0;
     if (backward && c->groups) {

@@ -3,7 +3,8 @@
  * Cuts a call into tasks. No two tasks of a pass write the same memory, and each element is summed in one order, so the
  * bits depend neither on the number of threads nor on which of the two ways a backward takes.
  *
- *   forward           a task is a tile of queries of a head; the longest, last in a causal sequence, come first of all
+ *   forward           a task is a tile of queries of a head; the longest, last in a causal sequence, come first of all.
+ *                     A single query is little work: a task is those of a bunch of heads
  *   backward, fused   a task is (b, group of heads): dq, dk, dv in one sweep over all tile pairs, 5 products
  *   backward, split   where there are fewer groups than workers: dk, dv per (b, group, 128 keys), then dq per tile of
  *                     queries; 7 products
@@ -20,20 +21,26 @@
 
 #include "tile.h"
 
+static int64_t bunches(const cpu_call *c)
+{
+    return (c->H + c->bunch - 1) / c->bunch;
+}
+
 static void forward_tiles(void *arg, int64_t begin, int64_t end, uint32_t worker)
 {
     const cpu_call *c = arg;
+    const int64_t sets = bunches(c);
 
     for (int64_t n = begin; n < end; n++) {
-        int64_t head = n % (c->B * c->H), tile = c->tiles - 1 - n / (c->B * c->H);
+        int64_t set = n % (c->B * sets), tile = c->tiles - 1 - n / (c->B * sets);
 
-        c->ops->forward(c, c->rooms + worker * c->room_bytes, head / c->H, head % c->H, tile);
+        c->ops->forward(c, c->rooms + worker * c->room_bytes, set / sets, set % sets * c->bunch, tile);
     }
 }
 
 loci_status cpu_forward(cpu_call *c)
 {
-    return c->exec->host->parallel_for(c->exec, c->B * c->H * c->tiles, 1, forward_tiles, c);
+    return c->exec->host->parallel_for(c->exec, c->B * bunches(c) * c->tiles, 1, forward_tiles, c);
 }
 
 /* Does one element of dbias belong to several rows, or several heads? */

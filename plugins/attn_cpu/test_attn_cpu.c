@@ -234,7 +234,7 @@ static void cpu__threads_do_not_change_a_bit(void)
 {
     /* One group of heads: with two or more workers the backward is split in two passes. */
     static const int64_t size[][8] = {
-        {1, 150, 300, 2, 1, 1, 16, 9}, {2, 100, 100, 4, 2, 4, 8, 8}, {1, 1, 500, 2, 2, 2, 8, 8}};
+        {1, 150, 300, 2, 1, 1, 16, 9}, {2, 100, 100, 4, 2, 4, 8, 8}, {1, 1, 500, 6, 2, 3, 8, 8}};
 
     for (int n = 0; n < 3; n++)
         for (int f = 8; f < FEATURES; f++) {

@@ -41,6 +41,7 @@ typedef struct cpu_call {
     int64_t groups;           /* sets of heads that share no key and no value head: gcd(Hk, Hv)  */
     int64_t wide;             /* queries in a tile                                               */
     int64_t tiles;            /* of a head                                                       */
+    int64_t bunch;            /* heads of a task of a forward: several where T is 1              */
     int half;                 /* q, k, v, o and their gradients are stored as bf16               */
     int paged;                /* k and v are pools of blocks                                     */
     int fetch;                /* rows of k and v are copied into a block before they are used    */
@@ -68,6 +69,7 @@ typedef struct tile_ops {
     uint64_t real;                            /* bytes of an element     */
     uint64_t (*room_bytes)(const cpu_call *); /* from d, e and half */
     int64_t (*pad)(int64_t width);
+    /* heads h .. h + bunch - 1, those that exist */
     void (*forward)(const cpu_call *, char *room, int64_t b, int64_t h, int64_t tile);
     void (*backward)(const cpu_call *, char *room, int64_t b, int64_t h, int64_t tile, const tile_back *);
     /* to[b, first .. last-1, h] += factor rows of acc */
