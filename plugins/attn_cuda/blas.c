@@ -27,7 +27,7 @@ void cuda_blas_open(cuda_blas *blas, const loci_host *host)
     char text[200];
     int status;
 
-    *blas = (cuda_blas){NULL};
+    *blas = (cuda_blas){0};
     for (size_t i = 0; i < sizeof names / sizeof *names && !library; i++)
         library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
     if (!library) {
