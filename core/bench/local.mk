@@ -37,6 +37,8 @@ noinst_LTLIBRARIES      += %D%/libdot_amx.la
 libloci_la_LIBADD       += %D%/libdot_amx.la
 endif
 
-check_PROGRAMS += tests/unit/test_bench
+check_PROGRAMS += tests/unit/test_bench tests/unit/test_bench_expr
 tests_unit_test_bench_SOURCES = tests/unit/test_bench.c tests/ck.h
 tests_unit_test_bench_LDADD = libloci.la $(CUNIT_LIBS) -lm
+tests_unit_test_bench_expr_SOURCES = tests/unit/test_bench_expr.c tests/ck.h
+tests_unit_test_bench_expr_LDADD = libloci.la $(CUNIT_LIBS) -lm
