@@ -242,17 +242,6 @@ static loci_status judge(loci_check *c, const loci_subject *s, loci_status statu
     return LOCI_OK;
 }
 
-static loci_status open_stream(loci_subject *s, loci_check *c, loci_error *err)
-{
-    loci_status status;
-
-    LOCI_TRY(loci_subject_open(s, c, &(loci_scene){.capacity = 96}, err));
-    if (s->caps & LOCI_CAP_STREAMING)
-        LOCI_TRY(loci_subject_warm(s, 6, err));
-out:
-    return status;
-}
-
 loci_status loci_check_causal_values(loci_check *c, loci_error *err)
 {
     loci_error found = LOCI_ERROR_INIT;
@@ -263,7 +252,7 @@ loci_status loci_check_causal_values(loci_check *c, loci_error *err)
     status = future(&s, NULL, "", 0, &found);
     if (status == LOCI_OK && (s.caps & LOCI_CAP_STREAMING)) {
         loci_subject_close(&s);
-        LOCI_TRY(open_stream(&s, c, err));
+        LOCI_TRY(loci_subject_open_warm(&s, c, err));
         status = future(&s, NULL, "in the middle of a stream, ", 0, &found);
     }
     status = judge(c, &s, status, &found, err);
@@ -279,7 +268,7 @@ loci_status loci_check_causal_pieces(loci_check *c, loci_error *err)
     loci_cutting cut = {0};
     loci_status status;
 
-    LOCI_TRY(open_stream(&s, c, err));
+    LOCI_TRY(loci_subject_open_warm(&s, c, err));
     LOCI_TRY(loci_cut_pieces(&cut, s.t, (const int32_t[]){3, 1, 7}, 3, err));
     status = future(&s, &cut, "in pieces 3,1,7, ", 0, &found);
     status = judge(c, &s, status, &found, err);
@@ -295,7 +284,7 @@ loci_status loci_check_causal_grad(loci_check *c, loci_error *err)
     loci_subject s = {0};
     loci_status status;
 
-    LOCI_TRY(open_stream(&s, c, err));
+    LOCI_TRY(loci_subject_open_warm(&s, c, err));
     status = judge(c, &s, backwards(&s, &found), &found, err);
 out:
     loci_subject_close(&s);
@@ -308,7 +297,7 @@ loci_status loci_check_causal_nan(loci_check *c, loci_error *err)
     loci_subject s = {0};
     loci_status status;
 
-    LOCI_TRY(open_stream(&s, c, err));
+    LOCI_TRY(loci_subject_open_warm(&s, c, err));
     status = judge(c, &s, future(&s, NULL, "", NAN, &found), &found, err);
 out:
     loci_subject_close(&s);

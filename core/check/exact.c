@@ -10,44 +10,19 @@
  * test say nothing, and is said.
  */
 #include "core/check/subject.h"
-#include "core/device/rng.h"
 
 #include <math.h>
 #include <string.h>
 
-static double apart(const double *a, const double *b, uint64_t n)
-{
-    double off = 0, size = 0;
-
-    for (uint64_t i = 0; a && i < n; i++)
-        if (a[i] != b[i]) {
-            off += (a[i] - b[i]) * (a[i] - b[i]);
-            size += b[i] * b[i];
-        } else if (isfinite(b[i])) {
-            size += b[i] * b[i];
-        }
-    return size > 0 ? sqrt(off / size) : sqrt(off);
-}
-
-static void move(loci_subject *s)
-{
-    for (uint32_t i = 0; i < loci_trial_n_ports(s->t); i++) {
-        loci_port *p = loci_trial_port(s->t, i);
-        const uint64_t key = loci_random_name_key(s->c->seed + 9, p->name);
-        for (uint64_t j = 0; p->real && p->role != LOCI_PORT_OUTPUT && j < p->elements; j++)
-            p->value[j] *= 1 + 0x1p-24 * (2 * loci_random_unit(key, j) - 1);
-    }
-}
-
 static loci_status one_tensor(const double *single, const double *wide, const double *moved, const loci_port *p,
                               const char *what, double *worst, loci_error *err)
 {
-    const double delta = apart(moved, wide, p->elements), limit = 100 * delta + 1e-5;
+    const double delta = loci_numbers_apart(moved, wide, p->elements), limit = 100 * delta + 1e-5;
     loci_status status = LOCI_OK;
 
     if (!single)
         return LOCI_OK;
-    *worst = fmax(*worst, apart(single, wide, p->elements) / limit);
+    *worst = fmax(*worst, loci_numbers_apart(single, wide, p->elements) / limit);
     status = loci_numbers_same(single, wide, p->elements, limit, "in float32", what, p, 0, "in float64", err);
     return status;
 }
@@ -106,7 +81,7 @@ loci_status loci_check_exact_f32(loci_check *c, loci_error *err)
     copy_values(&b, &a);
     LOCI_TRY(loci_subject_run(&a, &(loci_trial_how){.back = back}, err, "in float64"));
     LOCI_TRY(loci_left_keep(&wide, &a, err));
-    move(&a);
+    loci_subject_nudge(&a);
     LOCI_TRY(loci_subject_run(&a, &(loci_trial_how){.back = back}, err, "in float64, with inputs moved by 2^-24"));
     LOCI_TRY(loci_left_keep(&moved, &a, err));
     LOCI_TRY(loci_subject_run(&b, &(loci_trial_how){.back = back}, err, "in float32"));

@@ -101,6 +101,20 @@ static bool one(double a, double b)
     return a == b || (isnan(a) && isnan(b));
 }
 
+double loci_numbers_apart(const double *a, const double *b, uint64_t n)
+{
+    double off = 0, size = 0;
+
+    for (uint64_t i = 0; a && i < n; i++)
+        if (a[i] != b[i]) {
+            off += (a[i] - b[i]) * (a[i] - b[i]);
+            size += b[i] * b[i];
+        } else if (isfinite(b[i])) {
+            size += b[i] * b[i];
+        }
+    return size > 0 ? sqrt(off / size) : sqrt(off);
+}
+
 loci_status loci_numbers_same(const double *got, const double *want, uint64_t n, double limit, const char *what,
                               const char *name, const loci_port *p, uint64_t first, const char *then, loci_error *err)
 {

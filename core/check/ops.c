@@ -8,19 +8,7 @@
  */
 #include "core/check/subject.h"
 
-#include <math.h>
 #include <string.h>
-
-static loci_status open_warm(loci_subject *s, loci_check *c, loci_error *err)
-{
-    loci_status status;
-
-    LOCI_TRY(loci_subject_open(s, c, &(loci_scene){.capacity = 96}, err));
-    if (s->caps & LOCI_CAP_STREAMING)
-        LOCI_TRY(loci_subject_warm(s, 6, err));
-out:
-    return status;
-}
 
 loci_status loci_check_op_read(loci_check *c, loci_error *err)
 {
@@ -28,7 +16,7 @@ loci_status loci_check_op_read(loci_check *c, loci_error *err)
     loci_status status;
     char name[160];
 
-    LOCI_TRY(open_warm(&s, c, err));
+    LOCI_TRY(loci_subject_open_warm(&s, c, err));
     LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_READ}, err, "op read"));
     for (uint32_t i = 0; i < loci_trial_n_ports(s.t); i++) {
         const loci_port *p = loci_trial_port(s.t, i);
@@ -48,7 +36,7 @@ loci_status loci_check_op_write(loci_check *c, loci_error *err)
     loci_status status;
     char name[160];
 
-    LOCI_TRY(open_warm(&s, c, err));
+    LOCI_TRY(loci_subject_open_warm(&s, c, err));
     LOCI_TRY(loci_subject_run(&s, NULL, err, "op step"));
     LOCI_TRY(loci_left_keep(&want, &s, err));
     LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_WRITE}, err, "op write"));
@@ -63,17 +51,6 @@ out:
     loci_left_free(&want);
     loci_subject_close(&s);
     return status;
-}
-
-static double apart(const double *a, const double *b, uint64_t n)
-{
-    double off = 0, size = 0;
-
-    for (uint64_t i = 0; i < n; i++) {
-        off += (a[i] - b[i]) * (a[i] - b[i]);
-        size += b[i] * b[i];
-    }
-    return size > 0 ? sqrt(off / size) : sqrt(off);
 }
 
 static void begin_at_end(loci_subject *s)
@@ -96,7 +73,7 @@ static loci_status three_reads(double *before, double *after, loci_check *c, loc
     const loci_port *y;
     loci_status status;
 
-    LOCI_TRY(open_warm(&s, c, err));
+    LOCI_TRY(loci_subject_open_warm(&s, c, err));
     y = loci_trial_find(s.t, "y");
     for (int64_t d = 0; d < s.size.docs; d++)
         loci_trial_length(s.t, d, 1, 6);
@@ -106,7 +83,7 @@ static loci_status three_reads(double *before, double *after, loci_check *c, loc
     LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_READ, .cut = &one}, err, "op read before it"));
     for (uint32_t i = 0; i < step.n; i++)
         if (loci_trial_port(s.t, i) == y)
-            *before = apart(y->value, step.value[i], y->elements);
+            *before = loci_numbers_apart(y->value, step.value[i], y->elements);
     LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_WRITE, .cut = &one}, err, "op write of the token"));
     begin_at_end(&s);
     for (int64_t d = 0; d < s.size.docs; d++)
@@ -114,7 +91,7 @@ static loci_status three_reads(double *before, double *after, loci_check *c, loc
     LOCI_TRY(loci_subject_run(&s, &(loci_trial_how){.op = LOCI_OP_READ, .cut = &one}, err, "op read after it"));
     for (uint32_t i = 0; i < step.n; i++)
         if (loci_trial_port(s.t, i) == y)
-            *after = apart(y->value, step.value[i], y->elements);
+            *after = loci_numbers_apart(y->value, step.value[i], y->elements);
 out:
     loci_cut_free(&one);
     loci_left_free(&step);

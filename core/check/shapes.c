@@ -10,7 +10,6 @@
  *  (1) Drift is judged as in exact.c: by what moving the inputs by half a unit of float32 does at the same place.
  */
 #include "core/check/subject.h"
-#include "core/device/rng.h"
 
 #include <math.h>
 #include <string.h>
@@ -74,27 +73,6 @@ out:
 
 /* ---- float32 and float64 ----------------------------------------------------------------------------------------- */
 
-static double apart(const double *a, const double *b, uint64_t n)
-{
-    double off = 0, size = 0;
-
-    for (uint64_t i = 0; i < n; i++) {
-        off += (a[i] - b[i]) * (a[i] - b[i]);
-        size += b[i] * b[i];
-    }
-    return size > 0 ? sqrt(off / size) : sqrt(off);
-}
-
-static void move(loci_subject *s)
-{
-    for (uint32_t i = 0; i < loci_trial_n_ports(s->t); i++) {
-        loci_port *p = loci_trial_port(s->t, i);
-        const uint64_t key = loci_random_name_key(s->c->seed + 9, p->name);
-        for (uint64_t j = 0; p->real && p->role != LOCI_PORT_OUTPUT && j < p->elements; j++)
-            p->value[j] *= 1 + 0x1p-24 * (2 * loci_random_unit(key, j) - 1);
-    }
-}
-
 static const loci_port *output(loci_subject *s)
 {
     const loci_port *y = loci_trial_find(s->t, "y");
@@ -137,9 +115,9 @@ static loci_status follows(loci_check *c, const loci_scene *scene, int64_t tail,
             LOCI_TRY(loci_fail(err, LOCI_E_PLUGIN, "%s: %s at %s is %g", s.what, y->name, loci_place(place, y, i),
                                y->value[i]));
         }
-    move(&s);
+    loci_subject_nudge(&s);
     LOCI_TRY(loci_subject_run(&s, NULL, err, "%s, in float64, with inputs moved by 2^-24", words));
-    delta = apart(y->value + first, wide.value[at] + first, n);
+    delta = loci_numbers_apart(y->value + first, wide.value[at] + first, n);
     loci_subject_close(&s);
     one.dtype = (loci_dtype){LOCI_FLOAT, 32, 1};
     LOCI_TRY(loci_subject_open(&s, c, &one, err));

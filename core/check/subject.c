@@ -4,6 +4,8 @@
  */
 #include "core/check/subject.h"
 
+#include "core/device/rng.h"
+
 #include <stdarg.h>
 #include <string.h>
 
@@ -191,6 +193,27 @@ out:
     loci_cut_free(&cut);
     loci_left_free(&left);
     return status;
+}
+
+loci_status loci_subject_open_warm(loci_subject *s, loci_check *c, loci_error *err)
+{
+    loci_status status;
+
+    LOCI_TRY(loci_subject_open(s, c, &(loci_scene){.capacity = 96}, err));
+    if (s->caps & LOCI_CAP_STREAMING)
+        LOCI_TRY(loci_subject_warm(s, 6, err));
+out:
+    return status;
+}
+
+void loci_subject_nudge(loci_subject *s)
+{
+    for (uint32_t i = 0; i < loci_trial_n_ports(s->t); i++) {
+        loci_port *p = loci_trial_port(s->t, i);
+        const uint64_t key = loci_random_name_key(s->c->seed + 9, p->name);
+        for (uint64_t j = 0; p->real && p->role != LOCI_PORT_OUTPUT && j < p->elements; j++)
+            p->value[j] *= 1 + 0x1p-24 * (2 * loci_random_unit(key, j) - 1);
+    }
 }
 
 loci_status loci_subject_open_context(loci_subject *s, loci_check *c, int way, loci_error *err)

@@ -45,6 +45,10 @@ loci_status loci_subject_open(loci_subject *s, loci_check *c, const loci_scene *
 void loci_subject_close(loci_subject *s);
 /* Let every document be `tokens` old, in a state that it came to by itself. */
 loci_status loci_subject_warm(loci_subject *s, int64_t tokens, loci_error *err);
+/* Opens it with caches of 96 tokens; documents of a component that streams are 6 old. */
+loci_status loci_subject_open_warm(loci_subject *s, loci_check *c, loci_error *err);
+/* Moves every number that goes in by up to 2^-24 of itself: what a rounding to float32 may do. */
+void loci_subject_nudge(loci_subject *s);
 /* Run it; `words` name the run in messages and stages: "in pieces of 1". how->stage is set here. */
 loci_status loci_subject_run(loci_subject *s, const loci_trial_how *how, loci_error *err, const char *words, ...)
     __attribute__((format(printf, 4, 5)));
@@ -65,6 +69,8 @@ loci_status loci_left_same(const loci_left *want, loci_subject *s, bool grads, d
  */
 loci_status loci_numbers_same(const double *got, const double *want, uint64_t n, double limit, const char *what,
                               const char *name, const loci_port *p, uint64_t first, const char *then, loci_error *err);
+/* |a - b| / |b| as Euclidean norms; |a - b| where b is 0. Equal infinities are not apart; a may be NULL: 0. */
+double loci_numbers_apart(const double *a, const double *b, uint64_t n);
 
 /* "[1,5,0]" of element i. */
 const char *loci_place(char to[80], const loci_port *p, uint64_t i);

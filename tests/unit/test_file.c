@@ -6,6 +6,7 @@
  * of its own, a folder of another user. Each that could harm this process happens in a child.
  */
 #include "tests/ck.h"
+#include "tests/folder.h"
 #include "core/tensor/file.h"
 
 #include <dirent.h>
@@ -19,21 +20,6 @@
 #include <unistd.h>
 
 static loci_error ck_err = LOCI_ERROR_INIT;
-static char folder[64];
-
-static const char *in_folder(const char *name)
-{
-    static char path[2][4096];
-    static int turn;
-    if (!folder[0]) {
-        strcpy(folder, "/tmp/loci-file-XXXXXX");
-        if (!mkdtemp(folder))
-            abort();
-    }
-    turn = !turn;
-    (void)snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-    return path[turn];
-}
 
 /* Entries of a folder other than . and .. */
 static int count(const char *path)
@@ -70,8 +56,7 @@ static int in_child(int (*fn)(void))
     return WIFEXITED(how) ? WEXITSTATUS(how) : 1000 + WTERMSIG(how);
 }
 
-/* ---- writing
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static void write__replaces_the_whole_file_and_leaves_nothing_else(void)
 {
@@ -283,8 +268,7 @@ static void write__that_is_killed_leaves_a_whole_file(void)
     }
 }
 
-/* ---- reading, hashing
- * -------------------------------------------------------------------------------------------------- */
+/* ---- reading, hashing ---- */
 
 static void read__gives_all_bytes_and_a_nul(void)
 {
@@ -326,8 +310,7 @@ static void hash__is_xxh64(void)
     free(much);
 }
 
-/* ---- folders
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- folders ---- */
 
 static void folder__is_made_with_its_parents(void)
 {
@@ -359,8 +342,7 @@ static void folder__removal_does_not_follow_links(void)
     CU_ASSERT_EQUAL(loci_folder_remove(in_folder("kept/f"), NULL), LOCI_E_IO);
 }
 
-/* ---- running out of memory
- * --------------------------------------------------------------------------------------------- */
+/* ---- running out of memory ---- */
 
 static loci_status each_call(loci_error *err)
 {

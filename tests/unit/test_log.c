@@ -3,6 +3,7 @@
  * core/report: the log of a run, and finding runs again: the scan of run folders and the index.
  */
 #include "tests/ck.h"
+#include "tests/folder.h"
 #include "core/report/index.h"
 #include "core/report/log.h"
 #include "core/tensor/file.h"
@@ -15,28 +16,6 @@
 #include <unistd.h>
 
 static loci_error ck_err = LOCI_ERROR_INIT;
-static char folder[64];
-
-static const char *in_folder(const char *name)
-{
-    static char path[4][4096];
-    static int turn;
-    if (!folder[0]) {
-        strcpy(folder, "/tmp/loci-report-XXXXXX");
-        if (!mkdtemp(folder))
-            abort();
-    }
-    turn = (turn + 1) % 4;
-    (void)snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-    return path[turn];
-}
-
-static void write_text(const char *name, const char *text)
-{
-    FILE *f = fopen(in_folder(name), "wb");
-    fputs(text, f);
-    fclose(f);
-}
 
 static bool holds(const char *name, const char *text)
 {
@@ -49,8 +28,7 @@ static bool holds(const char *name, const char *text)
     return same;
 }
 
-/* ---- the log
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- the log ---- */
 
 static loci_status put_step(loci_joblog *log, int step)
 {
@@ -225,8 +203,7 @@ static void log__takes_back_a_line_that_did_not_fit(void)
         printf("\n    status %d\n", how);
 }
 
-/* ---- the index
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- the index ---- */
 
 typedef struct listed {
     char names[200];

@@ -3,6 +3,7 @@
  * core/report: plots, the verdict in words and the HTML report. With LOCI_KEEP_REPORT=FILE the example is kept there.
  */
 #include "tests/ck.h"
+#include "tests/folder.h"
 #include "core/report/report.h"
 #include "core/tensor/file.h"
 
@@ -10,31 +11,8 @@
 #include <unistd.h>
 
 static loci_error ck_err = LOCI_ERROR_INIT;
-static char folder[64];
 
-static const char *in_folder(const char *name)
-{
-    static char path[4][4096];
-    static int turn;
-    if (!folder[0]) {
-        strcpy(folder, "/tmp/loci-report-XXXXXX");
-        if (!mkdtemp(folder))
-            abort();
-    }
-    turn = (turn + 1) % 4;
-    (void)snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-    return path[turn];
-}
-
-static void write_text(const char *name, const char *text)
-{
-    FILE *f = fopen(in_folder(name), "wb");
-    fputs(text, f);
-    fclose(f);
-}
-
-/* ---- an example
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- an example ---- */
 
 enum { ARMS = 3, SEEDS = 5, POINTS = 40 };
 
@@ -123,8 +101,7 @@ static void make_example(example *e)
                               .configs = e->configs};
 }
 
-/* ---- plots
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- plots ---- */
 
 static bool have_gnuplot(void)
 {
@@ -239,8 +216,7 @@ static void plot__reports_a_program_that_fails(void)
     loci_free(mine);
 }
 
-/* ---- the report
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- the report ---- */
 
 static void html__stands_alone_and_escapes_everything(void)
 {

@@ -6,6 +6,7 @@
  * The corpus tests/fuzz/tensors holds one file per rule of docs/design/files.md; a name says whether it must open.
  */
 #include "tests/ck.h"
+#include "tests/folder.h"
 #include "core/tensor/file.h"
 
 #include <dirent.h>
@@ -14,19 +15,6 @@
 #include <unistd.h>
 
 static loci_error ck_err = LOCI_ERROR_INIT;
-static char folder[64];
-
-static const char *in_folder(const char *name)
-{
-    static char path[256];
-    if (!folder[0]) {
-        strcpy(folder, "/tmp/loci-tensor-XXXXXX");
-        if (!mkdtemp(folder))
-            abort();
-    }
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
 
 /* A safetensors file of this header, `data` zero bytes behind it; length: what its lead says, -1 for the truth. */
 static const char *put(const char *header, size_t data, int64_t length)
@@ -433,8 +421,7 @@ static void memory__every_allocation_may_fail(void)
     json_set_alloc_funcs(old_malloc, old_free);
 }
 
-/* ---- views
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- views ---- */
 
 static void view__is_row_major(void)
 {
