@@ -24,7 +24,7 @@ noinst_LTLIBRARIES += %D%/libcard.la
 %C%_libcard_la_SOURCES = $(card_sources) %D%/rt_simt.c \
     %D%/card_ops_map.cc %D%/card_ops_norm.cc %D%/card_ops_sum.cc %D%/card_ops_rows.cc %D%/card_ops_conv.cc \
     %D%/card_ops_loss.cc %D%/card_gemm.cc %D%/card_scan_forward.cc %D%/card_scan_backward.cc \
-    %D%/card_scan_channels.cc %D%/card_coef.cc $(attn_kernels)
+    %D%/card_scan_pieces.cc %D%/card_scan_channels.cc %D%/card_coef.cc $(attn_kernels)
 %C%_libcard_la_CPPFLAGS = $(AM_CPPFLAGS) '-DCUDA_STAGE_BYTES=(UINT64_C(1)<<20)' \
                          '-DCUDA_BLAS="libcublas_simt.so"'
 %C%_libcard_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
@@ -50,7 +50,7 @@ check_LTLIBRARIES += %D%/libcublas_simt.la
 # are automake's defaults. As the plugin they are linked as C.
 LDADD = %D%/libcard.la libloci.la $(CUNIT_LIBS) -lstdc++ -lm
 check_PROGRAMS += %D%/test_card_ops %D%/test_card_ops_back %D%/test_card_conv %D%/test_card_gemm %D%/test_card_blas \
-                  %D%/test_card_scan %D%/test_card_coef
+                  %D%/test_card_scan %D%/test_card_scan_tiles %D%/test_card_coef
 LONG_PROGS += %D%/test_card_scan_same %D%/test_card_scan_l
 LONG_TESTS += %D%/card_scan.sh
 noinst_HEADERS += %D%/card.h
