@@ -82,16 +82,16 @@ static prob two_runs(int scan, int64_t T, int64_t H, int64_t d, int64_t e)
 static void schedules_all_give_what_the_cpu_gives(void)
 {
     static const struct {
-        int scan, mode, error, op, gform;
-    } form[] = {{LOCI_SCAN_L, LOCI_SCAN_EXACT, 0, LOCI_OP_STEP, 3},
-                {LOCI_SCAN_L, LOCI_SCAN_EXACT, 0, LOCI_OP_STEP, 1},
-                {LOCI_SCAN_W, LOCI_SCAN_SEQUENTIAL, 0, LOCI_OP_STEP, 3},
-                {LOCI_SCAN_M, LOCI_SCAN_EXACT, 1, LOCI_OP_STEP, 0},
-                {LOCI_SCAN_M, LOCI_SCAN_FROZEN, 0, LOCI_OP_STEP, 0},
-                {LOCI_SCAN_M, LOCI_SCAN_EXACT, 0, LOCI_OP_READ, 0}};
+        int scan, mode, error, op, gform, d, e;
+    } form[] = {{LOCI_SCAN_L, LOCI_SCAN_EXACT, 0, LOCI_OP_STEP, 3, 36, 40},
+                {LOCI_SCAN_L, LOCI_SCAN_EXACT, 0, LOCI_OP_STEP, 1, 20, 33},
+                {LOCI_SCAN_W, LOCI_SCAN_SEQUENTIAL, 0, LOCI_OP_STEP, 3, 36, 40},
+                {LOCI_SCAN_M, LOCI_SCAN_EXACT, 1, LOCI_OP_STEP, 0, 20, 130},
+                {LOCI_SCAN_M, LOCI_SCAN_FROZEN, 0, LOCI_OP_STEP, 0, 36, 40},
+                {LOCI_SCAN_M, LOCI_SCAN_EXACT, 0, LOCI_OP_READ, 0, 68, 36}};
 
     for (int i = 0; i < (int)(sizeof form / sizeof *form); i++) {
-        prob p = two_runs(form[i].scan, 80, 1, i % 2 ? 20 : 36, i % 2 ? 130 : 70);
+        prob p = two_runs(form[i].scan, 78, 1, form[i].d, form[i].e);
 
         p.mode = form[i].mode;
         p.error = form[i].error;
