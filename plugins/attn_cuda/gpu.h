@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #define GPU_FN static __device__ __forceinline__
+#define GPU_BOTH static __host__ __device__ __forceinline__ /* for the host as well */
 #define GPU_ALL 0xffffffffu
 
 #ifdef __CUDACC__
@@ -62,6 +63,15 @@ GPU_FN unsigned gpu_shared_at(const void *p)
 GPU_FN void gpu_copy16(void *shared, const void *global, int bytes)
 {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(gpu_shared_at(shared)), "l"(global), "r"(bytes)
+                 : "memory");
+}
+
+/* One element of 4 or 8 bytes. */
+template <typename T> GPU_FN void gpu_copy_one(T *shared, const T *global)
+{
+    static_assert(sizeof(T) == 4 || sizeof(T) == 8, "cp.async moves 4, 8 or 16 bytes");
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;\n" ::"r"(gpu_shared_at(shared)), "l"(global),
+                 "n"((int)sizeof(T))
                  : "memory");
 }
 
@@ -184,7 +194,13 @@ static inline const char *gpu_error(int e)
 
 GPU_FN void gpu_copy16(void *shared, const void *global, int bytes, SIMT_SITE)
 {
-    simt_copy(shared, global, bytes, file, line);
+    simt_copy(shared, global, bytes, 16, file, line);
+}
+
+template <typename T> GPU_FN void gpu_copy_one(T *shared, const T *global, SIMT_SITE)
+{
+    static_assert(sizeof(T) == 4 || sizeof(T) == 8, "cp.async moves 4, 8 or 16 bytes");
+    simt_copy(shared, global, sizeof(T), sizeof(T), file, line);
 }
 
 GPU_FN void gpu_copy_commit(void)

@@ -118,30 +118,27 @@ template <typename R> __global__ void tail_back_kernel(conv_args a)
     }
 }
 
+/* A block per tap and COLS channels. */
 template <typename R> __global__ void conv_dw_kernel(conv_args a)
 {
     GPU_SHARED(shared);
     R *const sums = (R *)shared;
     const int lane = threadIdx.x % COLS, deep = threadIdx.x / COLS;
-    const int64_t c = (int64_t)blockIdx.x * COLS + lane;
+    const int64_t c = blockIdx.x / a.K * COLS + lane, l = blockIdx.x % a.K;
+    R sum = 0;
 
-    for (int64_t l = blockIdx.y; l < a.K; l += gridDim.y) {
-        R sum = 0;
+    for (int64_t i = 0; c < a.N && i < a.n_runs; i++) {
+        const loci_run r = a.runs[i];
 
-        for (int64_t i = 0; c < a.N && i < a.n_runs; i++) {
-            const loci_run r = a.runs[i];
-
-            for (int64_t t = deep; t < r.len; t += DEEP)
-                sum += conv_dy<R>(a, r, t, c) * conv_input<R>(a, r, t - l, c);
-        }
-        sums[deep * COLS + lane] = sum;
-        __syncthreads();
-        if (deep == 0 && c < a.N) {
-            for (int k = 1; k < DEEP; k++)
-                sum += sums[k * COLS + lane];
-            ((R *)a.dw)[c * a.dw_row + l] += sum;
-        }
-        __syncthreads();
+        for (int64_t t = deep; t < r.len; t += DEEP)
+            sum += conv_dy<R>(a, r, t, c) * conv_input<R>(a, r, t - l, c);
+    }
+    sums[deep * COLS + lane] = sum;
+    __syncthreads();
+    if (deep == 0 && c < a.N) {
+        for (int k = 1; k < DEEP; k++)
+            sum += sums[k * COLS + lane];
+        ((R *)a.dw)[c * a.dw_row + l] += sum;
     }
 }
 
@@ -296,13 +293,16 @@ loci_status cuda_op_conv_back(const loci_exec *x, const loci_batch *batch, const
                           err));
     }
     if (dw && a.longest) {
-        const dim3 grid((unsigned)((a.N + COLS - 1) / COLS), (unsigned)(a.K < 65535 ? a.K : 65535));
+        const int64_t blocks = (a.N + COLS - 1) / COLS * a.K;
 
+        if (blocks > INT32_MAX)
+            return cuda_refuse(err, LOCI_E_UNSUPPORTED, "conv_back: %lld taps of %lld channels are too many for a grid",
+                               (long long)a.K, (long long)a.N);
         a.dw = loci_ptr(dw);
         a.dw_row = dw->strides[0];
         CUDA_TRY(launched("conv_back",
-                          gpu_launch(bits == 32 ? conv_dw_kernel<float> : conv_dw_kernel<double>, grid, COLS * DEEP,
-                                     COLS * DEEP * sizeof(double), x->stream, a),
+                          gpu_launch(bits == 32 ? conv_dw_kernel<float> : conv_dw_kernel<double>, (unsigned)blocks,
+                                     COLS * DEEP, COLS * DEEP * sizeof(double), x->stream, a),
                           err));
     }
     if (a.grad)

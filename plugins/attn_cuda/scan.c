@@ -7,6 +7,7 @@
  */
 #include "scan.h"
 
+#include <loci/author.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -49,6 +50,8 @@ static loci_status rule(scan_job *j, const loci_scan_io *io, loci_error *err)
     j->n_state = !m ? 1 : io->mode == LOCI_SCAN_FROZEN && !j->blind ? 3 : 2;
     j->frozen = j->n_state == 3 && j->write;
     j->n_ck = j->write ? j->n_state : 1;
+    j->pieces = io->scan == LOCI_SCAN_L && io->mode == LOCI_SCAN_EXACT;
+    j->seg = j->pieces ? SCAN_PIECE : SCAN_SEG;
     return LOCI_OK;
 }
 
@@ -230,23 +233,47 @@ static loci_status see_all(scan_job *j, const loci_scan_io *io, loci_error *err)
 /* ---- sizes ------------------------------------------------------------------------------------------------------ */
 
 typedef struct bytes {
-    uint64_t saved, replay, part; /* scratch: replay + part, of a backward */
+    uint64_t saved, forward, back; /* forward and back: scratch */
 } bytes;
 
-/* All sizes are below 2^31 but T x B, so these products of doubles tell an overflow. */
-static loci_status sizes(const scan_job *j, uint64_t slots, int bits, bytes *out, loci_error *err)
+/* 64-byte pieces of a call's scratch; base NULL: they are counted. */
+static void cut_scratch(scan_job *j, loci_cursor *c, uint64_t slots, uint64_t size)
 {
-    const uint64_t size = (uint64_t)bits / 8, items = (uint64_t)(j->n_runs * j->H);
+    const uint64_t heads = (uint64_t)j->H, d = (uint64_t)j->d, state = (uint64_t)j->e * d;
+
+    if (j->pieces)
+        j->factor = loci_cut(c, slots * heads * d * size);
+    if (j->pieces && !j->back && !j->save)
+        j->checkpoint = loci_cut(c, slots * heads * state * size);
+    if (!j->back)
+        return;
+    if (j->pieces)
+        j->incoming = loci_cut(c, slots * heads * state * size);
+    if (j->write) {
+        const uint64_t items = (uint64_t)(j->n_items * j->H), blocks = items < SCAN_BLOCKS ? items : SCAN_BLOCKS;
+        const uint64_t threads = 32 * (uint64_t)scan_back_warps(j->d, j->e);
+
+        j->replay = loci_cut(c, blocks * (uint64_t)(j->seg * j->n_ck * SCAN_ROWS * SCAN_COLS) * threads * size);
+    }
+    j->part = loci_cut(c, (uint64_t)(j->n_items * j->H) * size);
+}
+
+/* All sizes are below 2^31 but T x B, so these products of doubles tell an overflow. */
+static loci_status sizes(scan_job *j, uint64_t slots, int bits, bytes *out, loci_error *err)
+{
+    const uint64_t size = (uint64_t)bits / 8;
     const double state = (double)j->n_ck * (double)j->e * (double)j->d * (double)j->H;
     const double tokens = (double)j->B * (double)j->T * (double)j->d;
+    loci_cursor forward = {NULL, 0}, back = {NULL, 0};
+    scan_job as = *j;
 
     *out = (bytes){0, 0, 0};
     if (j->d < 1 || j->e < 1 || (j->scan != LOCI_SCAN_D && j->d > SCAN_WIDEST))
         return cuda_refuse(err, j->d > SCAN_WIDEST ? LOCI_E_UNSUPPORTED : LOCI_E_ARG,
                            "scan: widths %lld and %lld; the cuda device scans keys of 1 to %d and values from 1 on",
                            (long long)j->d, (long long)j->e, SCAN_WIDEST);
-    if (state * (double)(slots + 1) > 1e15 || tokens > 1e15 || (double)j->n_runs * (double)j->H > INT32_MAX ||
-        j->e > 65535 * SCAN_WARPS)
+    if (state * (double)(slots + 1) > 1e15 || tokens > 1e15 || (double)j->n_items * (double)j->H > INT32_MAX ||
+        j->e > 65535 * 4 * SCAN_ROWS)
         return cuda_refuse(err, LOCI_E_ARG,
                            "scan: %lld rows of %lld tokens, %lld heads of %lld x %lld do not fit into memory",
                            (long long)j->B, (long long)j->T, (long long)j->H, (long long)j->e, (long long)j->d);
@@ -255,14 +282,18 @@ static loci_status sizes(const scan_job *j, uint64_t slots, int bits, bytes *out
         return LOCI_OK;
     }
     out->saved = j->write ? (uint64_t)state * slots * size : 0;
-    out->replay = j->write ? items * (SCAN_SEG + 1) * (uint64_t)(j->n_ck * SCAN_WARPS * j->d) * size : 0;
-    out->replay = (out->replay + 63) & ~UINT64_C(63);
-    out->part = items * size;
+    as.back = 0;
+    cut_scratch(&as, &forward, slots, size);
+    as.back = 1;
+    cut_scratch(&as, &back, slots, size);
+    out->forward = forward.at;
+    out->back = back.at;
     return LOCI_OK;
 }
 
 static loci_status plan(const loci_scan_io *io, const loci_shape *shape, loci_need *need, loci_error *err)
 {
+    int64_t slots;
     scan_job j;
     bytes b;
 
@@ -282,35 +313,76 @@ static loci_status plan(const loci_scan_io *io, const loci_shape *shape, loci_ne
     j.d = shape->dk;
     j.e = j.scan == LOCI_SCAN_D ? 1 : shape->dv;
     j.n_runs = shape->runs;
-    TRY(sizes(&j, (uint64_t)(j.B * j.T) / SCAN_SEG, shape->acc.bits, &b, err));
-    if (shape->flags & LOCI_X_SAVE) {
-        need->scratch += b.replay + b.part;
-        need->saved += (b.saved + 63) & ~UINT64_C(63);
-    }
+    j.save = (shape->flags & LOCI_X_SAVE) != 0;
+    slots = (j.B * j.T) / j.seg + (j.pieces ? j.n_runs : 0); /* a piece may be a run's last, and short */
+    j.n_items = j.pieces ? slots : j.n_runs;
+    TRY(sizes(&j, (uint64_t)slots, shape->acc.bits, &b, err));
+    need->scratch += j.save && b.back > b.forward ? b.back : b.forward;
+    need->saved += j.save ? (b.saved + 63) & ~UINT64_C(63) : 0;
     return LOCI_OK;
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------------ */
 
-/* The runs with the places of their checkpoints. */
+static int64_t pieces_of(const loci_run *r)
+{
+    return (r->len + SCAN_PIECE - 1) / SCAN_PIECE;
+}
+
+/* Is the call cut into pieces? Its items and the slots they take. */
+static uint64_t count_items(scan_job *j, const loci_batch *batch)
+{
+    uint64_t slots = 0, pieces = 0;
+
+    j->n_items = j->n_runs;
+    for (int64_t i = 0; i < j->n_runs; i++) {
+        const loci_run *r = &batch->runs[i];
+
+        slots += r->len > 0 && (j->save || j->pieces) ? (uint64_t)(r->len - 1) / (uint64_t)j->seg : 0;
+        pieces += (uint64_t)pieces_of(r);
+    }
+    j->pieces = j->pieces && slots > 0;
+    if (j->pieces)
+        j->n_items = (int64_t)pieces;
+    return j->pieces ? pieces : slots;
+}
+
+/* The items, and behind them, for pieces, the runs. */
 static loci_status list_items(scan_job *j, const loci_exec *x, const loci_batch *batch, loci_error *err)
 {
-    const uint64_t size = (uint64_t)j->n_runs * sizeof(scan_item);
+    const uint64_t size = (uint64_t)(j->n_items + (j->pieces ? j->n_runs : 0)) * sizeof(scan_item);
     void *pinned, *device;
+    scan_item *item, *run;
     int64_t slot = 0;
 
     TRY(cuda_stage(x, "scan", size, &pinned, &device, err));
+    item = pinned;
+    run = item + j->n_items;
     for (int64_t i = 0; i < j->n_runs; i++) {
-        ((scan_item *)pinned)[i] = (scan_item){batch->runs[i], slot};
-        slot += batch->runs[i].len > 0 ? (batch->runs[i].len - 1) / SCAN_SEG : 0;
+        const loci_run *r = &batch->runs[i];
+        const int64_t n = pieces_of(r);
+
+        if (!j->pieces) {
+            *item++ = (scan_item){*r, slot - 1, 0, r->len};
+            slot += r->len > 0 ? (r->len - 1) / j->seg : 0;
+            continue;
+        }
+        *run++ = (scan_item){*r, slot, 0, (int32_t)n};
+        for (int64_t k = 0; k < n; k++) {
+            const int32_t first = (int32_t)(k * SCAN_PIECE), left = r->len - first;
+
+            *item++ = (scan_item){*r, slot++, first, left < SCAN_PIECE ? left : SCAN_PIECE};
+        }
     }
     j->items = device;
+    j->runs = j->items + j->n_items;
     return cuda_send(x, "scan", pinned, size, err);
 }
 
 static loci_status call(const loci_exec *x, const loci_scan_io *io, int back, loci_error *err)
 {
-    uint64_t slots = 0;
+    loci_cursor room = {x->scratch, 0};
+    uint64_t slots, scratch;
     scan_job j;
     bytes b;
     int e;
@@ -319,23 +391,22 @@ static loci_status call(const loci_exec *x, const loci_scan_io *io, int back, lo
     j.back = back;
     j.save = back || (x->flags & LOCI_X_SAVE);
     TRY(see_all(&j, io, err));
-    for (int64_t i = 0; i < j.n_runs && j.save; i++)
-        slots += (uint64_t)(io->batch->runs[i].len > 0 ? (io->batch->runs[i].len - 1) / SCAN_SEG : 0);
+    slots = count_items(&j, io->batch);
     TRY(sizes(&j, slots, j.bits, &b, err));
-    if (!j.save)
-        b.saved = 0;
-    if (back && x->scratch_bytes < b.replay + b.part)
+    scratch = back ? b.back : b.forward;
+    if (x->scratch_bytes < scratch)
         return cuda_refuse(err, LOCI_E_ARG, "scan: %llu bytes of scratch, the call takes %llu: plan for it",
-                           (unsigned long long)x->scratch_bytes, (unsigned long long)(b.replay + b.part));
-    if (x->saved_bytes < b.saved)
+                           (unsigned long long)x->scratch_bytes, (unsigned long long)scratch);
+    if (j.save && x->saved_bytes < b.saved)
         return cuda_refuse(err, LOCI_E_ARG, "scan: %llu bytes of saved, the call takes %llu: plan for it",
                            (unsigned long long)x->saved_bytes, (unsigned long long)b.saved);
     if (j.n_runs * j.H == 0)
         return LOCI_OK;
     j.checkpoint = x->saved;
-    j.replay = x->scratch;
-    if (back && j.g_head && j.dg.at)
-        j.part = (char *)x->scratch + b.replay;
+    if (j.scan != LOCI_SCAN_D)
+        cut_scratch(&j, &room, slots, (uint64_t)j.bits / 8);
+    if (!j.g_head || !j.dg.at)
+        j.part = NULL;
     TRY(list_items(&j, x, io->batch, err));
     e = j.scan == LOCI_SCAN_D ? cuda_scan_channels(x->stream, &j)
         : back                ? cuda_scan_backward(x->stream, &j)

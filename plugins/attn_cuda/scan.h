@@ -2,17 +2,23 @@
  *
  * plugins/attn_cuda/scan: what scan.c, which checks and plans a call of loci.scan/1, hands to the kernels.
  *
- *  (1) All modes of L and M are computed token by token: EXACT is the recurrence up to rounding for every chunk, and
- *      FROZEN is the recurrence with a third state, the memory at the start of the chunk. A call is a run list: one
- * item is a run and head. Rows of the state are independent, so a warp has a row, its columns spread over the lanes.
- *  (2) A forward with SAVE keeps the states at the start of every segment of SCAN_SEG tokens but a run's first, whose
- *      states are state_in. The backward takes the segments from the last to the first and replays each.
- *  (3) Gradients that rows share (of q, k, g, u, w and the gates) are added up by one block per item, which takes
- *      SCAN_WARPS rows at a time; so their order is fixed.
- *  (4) D keeps every h it passes, which is as much as y.
+ *  (1) M and W are recurrences that one warp after the other cannot share: a state is kept in registers, in strips of
+ *      rows, and tokens stream past it (scan_tile.h). FROZEN is that recurrence with a third state, the memory at the start
+ *      of the chunk; EXACT equals it up to rounding for every chunk. In float32, without tensor cores, matrix products
+ *      of chunks would need more arithmetic than this and not less.
+ *  (2) An item is a run and head, or in EXACT of L, a piece of SCAN_PIECE tokens of one: pieces are walked all at once
+ *      (scan_pieces.cu). A call whose runs are one piece each is not cut.
+ *  (3) A forward with SAVE keeps the states at the start of every segment of `seg` tokens but a run's first, whose states
+ *      are state_in; a piece is a segment. The backward takes the segments of an item from the last to the first and
+ *      replays each.
+ *  (4) Gradients that rows share (of q, k, g, u, w and the gates) are added up by one block per item, which takes one
+ *      strip after the other; so their order is fixed.
+ *  (5) D keeps every h it passes, which is as much as y.
  *
  * saved:    checkpoint [slot, H, n_ck, e, d], slot counting the kept segments in the order of the runs   (D: h [B,T,N])
- * scratch:  backward: replayed states [item, SCAN_SEG + 1, n_ck, SCAN_WARPS, d] | part [item], of a g of shape [H]
+ * scratch:  pieces, forward: factor [slot, H, d] | checkpoint, unless it is saved
+ *           backward: replayed states [block, seg, n_ck, a state's strip] | part [item, H], of a g of shape [H]
+ *                     | pieces: factor | incoming [slot, H, e, d]
  */
 #ifndef LOCI_ATTN_CUDA_SCAN_H
 #define LOCI_ATTN_CUDA_SCAN_H
@@ -24,8 +30,11 @@ extern "C" {
 #endif
 
 #define SCAN_SEG 32
-#define SCAN_WARPS 8
-#define SCAN_WIDEST 256 /* of d: a lane has at most 8 columns */
+#define SCAN_PIECE 64
+#define SCAN_WIDEST 256 /* of d                               */
+#define SCAN_ROWS 2     /* of a state, that a thread has      */
+#define SCAN_COLS 8     /* and columns                        */
+#define SCAN_BLOCKS 256 /* of a backward, at most, at one time */
 
 /* Element (b, t, h, c) of a tensor lies at[b s0 + t s1 + h s2 + c s3]; of a state: (state row, row, head, column). */
 typedef struct scan_view {
@@ -33,9 +42,11 @@ typedef struct scan_view {
     int64_t s[4];
 } scan_view;
 
+/* Tokens first ... first + n of a run. Segment i of a whole run is kept in slot + i, i from 1 on; a piece in slot. */
 typedef struct scan_item {
     loci_run run;
-    int64_t slot; /* of its first checkpoint */
+    int64_t slot;
+    int32_t first, n;
 } scan_item;
 
 typedef struct scan_job {
@@ -45,13 +56,34 @@ typedef struct scan_job {
     int n_state, n_ck;
     int64_t B, T, H, d, e, chunk; /* D: H is 1, e is 1, d is N */
     double scale, c;
-    const scan_item *items; /* on the card */
-    int64_t n_runs;
+    int pieces;               /* (2)                                            */
+    int seg;                  /* tokens of a segment                            */
+    const scan_item *items;   /* on the card                                    */
+    const scan_item *runs;    /* pieces: slot of a run's first one; n: how many */
+    int64_t n_runs, n_items;
     scan_view q, k, v, g, u, w, alpha, eta, theta, y;
     scan_view dy, dq, dk, dv, dg, du, dw, dalpha, deta, dtheta;
     scan_view in[3], out[3], grad[3];
-    void *checkpoint, *replay, *part;
+    void *checkpoint, *replay, *part, *factor, *incoming;
 } scan_job;
+
+/* Lanes that share a row of d columns. */
+#ifdef __CUDACC__
+__host__ __device__
+#endif
+static inline int scan_lanes(int64_t d)
+{
+    return d <= 32 ? 4 : d <= 64 ? 8 : d <= 128 ? 16 : 32;
+}
+
+/* Warps of a block of the backward: as many as have rows, and parts of a kilobyte of elements (scan_back.h). */
+static inline int scan_back_warps(int64_t d, int64_t e)
+{
+    const int lanes = scan_lanes(d), rows = 32 / lanes * SCAN_ROWS, most = lanes == 32 ? 4 : 8;
+    const int64_t warps = (e + rows - 1) / rows;
+
+    return warps < most ? (int)warps : most;
+}
 
 /* Scalar tables: gates are seen as (row, token, head, w), tables as (row, head, w, their own). */
 typedef struct coef_job {
@@ -65,6 +97,7 @@ typedef struct coef_job {
 /* Launches. 0, or what gpu_error has words for. */
 int cuda_scan_forward(void *stream, const scan_job *j);
 int cuda_scan_backward(void *stream, const scan_job *j);
+int cuda_scan_pieces(void *stream, const scan_job *j, int back);
 int cuda_scan_channels(void *stream, const scan_job *j);
 int cuda_coef(void *stream, const coef_job *j, int back);
 const char *cuda_scan_error(int e);

@@ -1,54 +1,102 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * plugins/attn_cuda/scan_forward: L, W and M forward: a warp per row of the state, which meets no other.
+ * plugins/attn_cuda/scan_forward: L, W and M forward: a block per item and strip of rows, which meets no other. See
+ * scan.h for items and scan_tile.h for how tokens come.
  */
-#include "scan_row.h"
+#include "scan_step.h"
 
-template <typename R, int KIND, int C> __global__ void forward_kernel(scan_job j)
+#define WARPS 4
+#define MOST_TOK 16
+#define BUDGET ((size_t)48 << 10)
+
+template <typename R, int LANES>
+GPU_FN void put_y(const R y[ROWS], const scan_job &j, const place &p, int64_t i)
 {
-    place p = {};
-    row<R, C> r = {};
-    token<R, C> x = {};
-
-    p.run = j.items[blockIdx.x / j.H].run;
-    p.slot = j.items[blockIdx.x / j.H].slot;
-    p.h = blockIdx.x % j.H;
-    p.row = (int64_t)blockIdx.y * WARPS + threadIdx.x / 32;
-    p.lane = threadIdx.x % 32;
-    p.there = p.row < j.e;
-    for (int i = 0; i < j.n_state; i++)
-        get<R, C>(r.s[i], j, j.in[i], p.run.state, p.row, p);
-    for (int64_t i = 0; i < p.run.len; i++) {
-        R y = 0;
-
-        if (KIND != READ && j.save && i && i % SEG == 0 && p.there)
-            for (int s = 0; s < j.n_ck; s++)
-                keep_row<R, C>(checkpoint<R>(j, p, i / SEG, s), r.s[s], j, p);
-        load_token<R, KIND, C>(x, j, p, i);
-        if (j.read && (KIND == READ || j.before))
-            y = dot<R, C>(r.s[0], x.q);
-        step<R, KIND, C>(r, x, j);
-        if (j.read && KIND != READ && !j.before)
-            y = dot<R, C>(r.s[0], x.q);
-        if (j.read && p.there && p.lane == 0)
-            view_at<R>(j.y, p.run.row, p.run.begin + i, p.h)[p.row * j.y.s[3]] = y;
-    }
-    for (int i = 0; i < j.n_state; i++)
-        put<R, C>(r.s[i], j, j.out[i], p.run.state, p.row, p);
+    for (int r = 0; r < ROWS; r++)
+        if (p.lane == 0 && row_of(p, r) < j.e)
+            view_at<R>(j.y, p.item.run.row, p.item.run.begin + i, p.h)[row_of(p, r) * j.y.s[3]] = (R)j.scale * y[r];
 }
 
-template <typename R, int KIND, int C> struct forward_of {
+template <typename R, int KIND, int LANES>
+GPU_FN void token(states<R> &s, const R *rec, const record &m, const scan_job &j, const place &p, int64_t i)
+{
+    const int first = KIND == READ || j.before;
+    R q[COLS], y[ROWS];
+
+    if (j.read) {
+        take<R, LANES>(q, rec + m.at[VQ], p);
+        if (first)
+            dots<R, LANES>(y, s.s[0], q);
+    }
+    step<R, KIND, LANES>(s, rec, m, j, p, i);
+    if (j.read && !first)
+        dots<R, LANES>(y, s.s[0], q);
+    if (j.read)
+        put_y<R, LANES>(y, j, p, i);
+}
+
+/* The states at the start of the item. */
+template <typename R, int KIND, int LANES> GPU_FN void begin(states<R> &s, const scan_job &j, const place &p)
+{
+    for (int i = 0; i < j.n_state; i++)
+        if (j.pieces)
+            get_state<R, LANES>(s.s[i], j, kept(j, j.checkpoint, sizeof(R), p.item.slot, p.h, j.n_ck, i), p);
+        else
+            get_state<R, LANES>(s.s[i], j, j.in[i], p);
+}
+
+/* A segment begins: its states are kept. The first one's are state_in. */
+template <typename R, int KIND, int LANES>
+GPU_FN void keep(const states<R> &s, const scan_job &j, const place &p, int64_t i)
+{
+    if (KIND == READ || !j.save || j.pieces || i == 0 || i % j.seg)
+        return;
+    for (int n = 0; n < j.n_ck; n++)
+        put_state<R, LANES>(s.s[n], j, kept(j, j.checkpoint, sizeof(R), p.item.slot + i / j.seg, p.h, j.n_ck, n), p);
+}
+
+template <typename R, int KIND, int LANES> __global__ void forward_kernel(scan_job j, record m)
+{
+    GPU_SHARED(shared);
+    feed<R> f = {(R *)shared, 1};
+    place p = place_in<LANES>(j, blockIdx.x);
+    states<R> s = {};
+
+    p.strip = (int64_t)blockIdx.y * m.rows;
+    begin<R, KIND, LANES>(s, j, p);
+    stage_next(f, j, m, p, p.item.first, less(p.item.n, m.tok), ALL);
+    for (int at = 0; at < p.item.n; at += m.tok) {
+        const int n = less(p.item.n - at, m.tok), then = less(p.item.n - at - n, m.tok);
+        const int64_t first = p.item.first + at;
+        const R *const tile = arrive(f, j, m, n);
+
+        stage_next(f, j, m, p, first + n, then, ALL);
+        for (int i = 0; i < n; i++) {
+            keep<R, KIND, LANES>(s, j, p, first + i);
+            token<R, KIND, LANES>(s, tile + (int64_t)i * m.size, m, j, p, first + i);
+        }
+    }
+    for (int i = 0; i < j.n_state && !j.pieces; i++)
+        put_state<R, LANES>(s.s[i], j, j.out[i], p);
+}
+
+template <typename R, int KIND, int LANES> struct forward_of {
     static int run(void *stream, const scan_job &j)
     {
-        const dim3 grid((unsigned)(j.n_runs * j.H), (unsigned)((j.e + WARPS - 1) / WARPS));
+        const int rows = 32 / LANES * ROWS, warps = j.e < WARPS * rows ? (int)((j.e + rows - 1) / rows) : WARPS;
+        const record m = record_of(j, brings(j), warps, 0, MOST_TOK, BUDGET);
+        const dim3 grid((unsigned)(j.n_items * j.H), (unsigned)((j.e + m.rows - 1) / m.rows));
 
-        return gpu_launch(forward_kernel<R, KIND, C>, grid, WARPS * 32, 0, stream, j);
+        return gpu_launch(forward_kernel<R, KIND, LANES>, grid, (unsigned)warps * 32,
+                          (size_t)(2 * m.tok * m.size) * sizeof(R), stream, j, m);
     }
 };
 
 int cuda_scan_forward(void *stream, const scan_job *j)
 {
-    return scan_run<forward_of>(stream, *j);
+    const int e = j->pieces ? cuda_scan_pieces(stream, j, 0) : 0;
+
+    return e ? e : scan_run<forward_of>(stream, *j);
 }
 
 const char *cuda_scan_error(int e)

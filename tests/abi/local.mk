@@ -13,6 +13,8 @@ EXTRA_DIST += $(golden_plugins:.so=.c) $(golden_parts) %D%/assert.h %D%/grow.awk
 # It sees the public headers only, as the plugins do. The scripts run it; alone it is no test.
 EXTRA_PROGRAMS += %D%/golden_host
 CLEANFILES += %D%/golden_host$(EXEEXT)
+# Nothing of ours: neither the library nor the default of tests/simt.
+%C%_golden_host_LDADD =
 %C%_golden_host_SOURCES = %D%/golden_host.c %D%/golden_fill.h %D%/golden_services.h \
                               %D%/golden_tables.h %D%/witness.h
 

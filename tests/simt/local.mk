@@ -2,12 +2,12 @@
 #
 # tests/simt: kernels of plugins/attn_cuda, compiled by the C++ compiler and run as fibers. A .cu file is compiled
 # through a .cc beside the test that includes it. Without a C++ compiler nothing of this is built.
-dist_check_SCRIPTS += %D%/card.sh
-SIMT_CXXFLAGS = -std=c++17 $(WARN_CXXFLAGS) $(OPT_CFLAGS) $(SAN_CFLAGS)
+dist_check_SCRIPTS += %D%/card.sh %D%/mutate.sh
+SIMT_CXXFLAGS = -std=c++17 $(WARN_CXXFLAGS) $(OPT_CFLAGS) $(SAN_CXXFLAGS)
 
-simt_shim = %D%/simt.cc %D%/simt.h %D%/warp.cc %D%/fiber.cc %D%/fiber.h %D%/sites.cc %D%/sites.h %D%/schedule.h
+simt_shim = %D%/simt.cc %D%/simt.h %D%/block.h %D%/wait.cc %D%/warp.cc %D%/fiber.cc %D%/fiber.h %D%/sites.cc \
+            %D%/sites.h %D%/schedule.h
 attn_kernels = %D%/attn_forward.cc %D%/attn_queries.cc %D%/attn_keys.cc %D%/attn_sums.cc
-dist_check_SCRIPTS += %D%/mutate.sh
 LONG_TESTS += %D%/nvcc.sh %D%/long.sh
 EXTRA_DIST += %D%/README.md %D%/mutate %D%/toys.cu plugins/attn_cuda/gpu.h plugins/attn_cuda/attn_forward.cu \
               plugins/attn_cuda/attn_queries.cu plugins/attn_cuda/attn_keys.cu plugins/attn_cuda/attn_sums.cu \
@@ -24,21 +24,21 @@ noinst_LTLIBRARIES += %D%/libcard.la
 %C%_libcard_la_SOURCES = $(card_sources) %D%/rt_simt.c \
     %D%/card_ops_map.cc %D%/card_ops_norm.cc %D%/card_ops_sum.cc %D%/card_ops_rows.cc %D%/card_ops_conv.cc \
     %D%/card_ops_loss.cc %D%/card_gemm.cc %D%/card_scan_forward.cc %D%/card_scan_backward.cc \
-    %D%/card_scan_channels.cc %D%/card_coef.cc $(attn_kernels)
+    %D%/card_scan_pieces.cc %D%/card_scan_channels.cc %D%/card_coef.cc $(attn_kernels)
 %C%_libcard_la_CPPFLAGS = $(AM_CPPFLAGS) '-DCUDA_STAGE_BYTES=(UINT64_C(1)<<20)' \
                          '-DCUDA_BLAS="libcublas_simt.so"'
 %C%_libcard_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 %C%_libcard_la_CXXFLAGS = $(SIMT_CXXFLAGS) -fvisibility=hidden
 %C%_libcard_la_LIBADD = %D%/libsimt.la
 
-# The plugin as it would be built for a card, for tests of the command: `loci --plugin-path` finds it.
+# The plugin as it would be built for a card, for tests of the command: `loci --plugin-path` finds it. It is linked as C:
+# libtool links shared objects of C++ with -nostdlib, and so without the run-time libraries of sanitizers.
 check_LTLIBRARIES += %D%/attn_cuda.la
 %C%_attn_cuda_la_SOURCES = plugins/attn_cuda/plugin.c
-nodist_EXTRA_%C%_attn_cuda_la_SOURCES = cxx.cc
 %C%_attn_cuda_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
 %C%_attn_cuda_la_CFLAGS = $(PLUGIN_CFLAGS)
 %C%_attn_cuda_la_LDFLAGS = $(CHECK_PLUGIN_LDFLAGS)
-%C%_attn_cuda_la_LIBADD = %D%/libcard.la -lm
+%C%_attn_cuda_la_LIBADD = %D%/libcard.la -lstdc++ -lm
 
 check_LTLIBRARIES += %D%/libcublas_simt.la
 %C%_libcublas_simt_la_SOURCES = %D%/cublas.c
@@ -46,55 +46,19 @@ check_LTLIBRARIES += %D%/libcublas_simt.la
 %C%_libcublas_simt_la_CFLAGS = $(PLUGIN_CFLAGS)
 %C%_libcublas_simt_la_LDFLAGS = $(AM_LDFLAGS) -avoid-version -shared -rpath $(abs_top_builddir)
 
-# What the CPU device passes, the same sources: see card.h. A name.cc that is not there makes automake link as C++.
-card_cppflags = $(AM_CPPFLAGS) -DCK_CARD=1
-card_libs = %D%/libcard.la libloci.la $(CUNIT_LIBS) -lm
-card_parts = tests/unit/ops_tools.h tests/unit/test_scan.h tests/unit/host.h %D%/card.h
+# What the CPU device passes: test_card_NAME.c is a test of tests/unit, taken in by card.h. One list; sources and libraries
+# are automake's defaults. As the plugin they are linked as C.
+LDADD = %D%/libcard.la libloci.la $(CUNIT_LIBS) -lstdc++ -lm
 check_PROGRAMS += %D%/test_card_ops %D%/test_card_ops_back %D%/test_card_conv %D%/test_card_gemm %D%/test_card_blas \
-                  %D%/test_card_scan %D%/test_card_coef
+                  %D%/test_card_scan %D%/test_card_scan_tiles %D%/test_card_coef
 LONG_PROGS += %D%/test_card_scan_same %D%/test_card_scan_l
 LONG_TESTS += %D%/card_scan.sh
-%C%_test_card_ops_SOURCES = tests/unit/test_ops.c $(card_parts)
-%C%_test_card_ops_CPPFLAGS = $(card_cppflags)
-nodist_EXTRA_%C%_test_card_ops_SOURCES = cxx.cc
-%C%_test_card_ops_LDADD = $(card_libs)
-%C%_test_card_ops_back_SOURCES = tests/unit/test_ops_back.c $(card_parts)
-%C%_test_card_ops_back_CPPFLAGS = $(card_cppflags)
-nodist_EXTRA_%C%_test_card_ops_back_SOURCES = cxx.cc
-%C%_test_card_ops_back_LDADD = $(card_libs)
-%C%_test_card_conv_SOURCES = tests/unit/test_conv.c $(card_parts)
-%C%_test_card_conv_CPPFLAGS = $(card_cppflags)
-nodist_EXTRA_%C%_test_card_conv_SOURCES = cxx.cc
-%C%_test_card_conv_LDADD = $(card_libs)
-%C%_test_card_gemm_SOURCES = tests/unit/test_gemm.c $(card_parts)
-%C%_test_card_gemm_CPPFLAGS = $(card_cppflags)
-nodist_EXTRA_%C%_test_card_gemm_SOURCES = cxx.cc
-%C%_test_card_gemm_LDADD = $(card_libs)
-%C%_test_card_blas_SOURCES = tests/unit/test_gemm.c $(card_parts)
-%C%_test_card_blas_CPPFLAGS = $(card_cppflags) -DCK_CARD_BLAS=1
-nodist_EXTRA_%C%_test_card_blas_SOURCES = cxx.cc
-%C%_test_card_blas_LDADD = $(card_libs)
-%C%_test_card_scan_SOURCES = tests/unit/test_scan.c $(card_parts)
-%C%_test_card_scan_CPPFLAGS = $(card_cppflags)
-nodist_EXTRA_%C%_test_card_scan_SOURCES = cxx.cc
-%C%_test_card_scan_LDADD = $(card_libs)
-%C%_test_card_coef_SOURCES = tests/unit/test_coef.c $(card_parts)
-%C%_test_card_coef_CPPFLAGS = $(card_cppflags)
-nodist_EXTRA_%C%_test_card_coef_SOURCES = cxx.cc
-%C%_test_card_coef_LDADD = $(card_libs)
-%C%_test_card_scan_same_SOURCES = tests/unit/test_scan_same.c $(card_parts)
-%C%_test_card_scan_same_CPPFLAGS = $(card_cppflags)
-nodist_EXTRA_%C%_test_card_scan_same_SOURCES = cxx.cc
-%C%_test_card_scan_same_LDADD = $(card_libs)
-%C%_test_card_scan_l_SOURCES = tests/unit/test_scan_l.c $(card_parts)
-%C%_test_card_scan_l_CPPFLAGS = $(card_cppflags)
-nodist_EXTRA_%C%_test_card_scan_l_SOURCES = cxx.cc
-%C%_test_card_scan_l_LDADD = $(card_libs)
+noinst_HEADERS += %D%/card.h
 
 check_PROGRAMS += %D%/test_simt
 %C%_test_simt_SOURCES = %D%/test_simt.c %D%/toys.cc %D%/toys.h
 %C%_test_simt_CXXFLAGS = $(SIMT_CXXFLAGS)
-%C%_test_simt_LDADD = %D%/libsimt.la $(CUNIT_LIBS) -lm
+%C%_test_simt_LDADD = %D%/libsimt.la libloci.la $(CUNIT_LIBS) -lm
 
 check_PROGRAMS += %D%/test_attn
 %C%_test_attn_SOURCES = %D%/test_attn.c %D%/attn_judge.h $(attn_kernels) plugins/attn_cuda/attn_class.c plugins/attn_cuda/attn_call.c \

@@ -1,13 +1,35 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# No barrier of a kernel is superfluous: without any one of them a test fails.
-set -eu
-cd "$LOCI_TEST_SRC"
+# No barrier of a kernel is superfluous: without any one of them a test fails. A program's tests, and whose waits they must
+# notice. "" are all tests.
+set -u
+cd "$LOCI_TEST_SRC" || exit 1
 
-attn=$LOCI_TEST_BUILD/tests/simt/test_attn
-[ -x "$attn" ] || {
+simt=$LOCI_TEST_BUILD/tests/simt cuda=plugins/attn_cuda rc=0
+[ -x "$simt/test_attn" ] || {
     echo "no C++ compiler: the kernels are not built for the host"
     exit 77
 }
-tests/simt/mutate "$attn" schedules plugins/attn_cuda/attn_*.cu plugins/attn_cuda/attn_*.h
+
+seen=" $cuda/gpu.h "
+
+removed() { # PROGRAM WORD SOURCE...
+    seen+="${*:3} "
+    tests/simt/mutate "$simt/$1" "$2" "${@:3}" || rc=1
+}
+
+removed test_attn schedules $cuda/attn_*.cu $cuda/attn_*.h
+removed test_card_scan_tiles schedules $cuda/scan_*.cu $cuda/scan_*.h
+removed test_card_coef "" $cuda/coef.cu
+removed test_card_ops_back "" $cuda/ops_loss.cu $cuda/ops_sum.cu
+removed test_card_conv "" $cuda/ops_conv.cu
+removed test_card_gemm "" $cuda/gemm.cu
+
+for file in $(grep -lE '__sync(threads|warp)\(|gpu_copy_wait<' $cuda/*.cu $cuda/*.h); do
+    [[ $seen == *" $file "* ]] || {
+        echo "$file: it waits, and no program is named for it here"
+        rc=1
+    }
+done
+exit $rc

@@ -3,50 +3,26 @@
  * Blocks of fibers: see simt.h.
  *
  *  (1) One fiber per thread, its stack kept from launch to launch. A fiber that waits goes back to `run_block`, which
- * picks the next ready one; `warps` has a bit for each warp with a ready lane, `ready` a bit for each such lane. (2)
- * The last to arrive does the work of all: it compares sites, calls the warp function, makes the others ready. (3) When
- * nothing is ready and somebody waits, two of the sites at which threads stand are the message. (4) A failed launch
- * leaves its fibers where they are; their stacks are used again by the next.
+ *      picks the next ready one; `warps` has a bit for each warp with a ready lane, `ready` a bit for each such lane.
+ *  (2) The last to arrive does the work of all: it compares sites, calls the warp function, makes the others ready
+ *      (wait.cc).
+ *  (3) When nothing is ready and somebody waits, two of the sites at which threads stand are the message.
+ *  (4) A failed launch leaves its fibers where they are; their stacks are used again by the next.
  */
-#include "simt.h"
+#include "block.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "fiber.h"
-#include "sites.h"
-
-#define MOST 1024
 #define CANARY 0xA5
-
-enum state { READY, IN_WARP, IN_BLOCK, DONE };
-
-struct copy {
-    void *to;
-    const void *from;
-    const char *file;
-    int line, bytes, group;
-};
-
-struct fiber {
-    struct context context;
-    dim3 thread;
-    state at;
-    const char *what, *file;
-    int line;
-    uint32_t mask;
-    simt_warp_fn *fn;
-    void *arg;
-    struct copy *copies; /* in flight, oldest first */
-    int n_copies, room, group;
-};
 
 simt_place simt_here;
 
-static fiber fibers[MOST];
-static fiber *now;
-static int n_fibers, n_done, n_block;
+fiber fibers[MOST];
+fiber *now;
+int n_fibers, n_block;
+static int n_done;
 static uint32_t ready[MOST / 32], warps;
 static context scheduler;
 static void (*kernel)(void *);
@@ -67,16 +43,14 @@ static void fiber_main(void)
 {
     fiber_entered(&scheduler);
     kernel(kernel_arg);
-    if (now->n_copies)
-        simt_fail("thread %d returns with the cp.async of %s:%d in flight", (int)(now - fibers), now->copies->file,
-                  now->copies->line);
+    refuse_copies();
     now->at = DONE;
     n_done++;
     to_scheduler();
     abort();
 }
 
-static void make_ready(fiber *f)
+void make_ready(fiber *f)
 {
     int n = (int)(f - fibers);
 
@@ -85,7 +59,7 @@ static void make_ready(fiber *f)
     warps |= 1u << n / 32;
 }
 
-static void wait_as(state at)
+void wait_as(state at)
 {
     int n = (int)(now - fibers);
 
@@ -287,11 +261,8 @@ int simt_launch(dim3 grid, dim3 block, size_t shared_bytes, void (*run)(void *),
         check_shared(simt_here.shared, shared_bytes);
         free(simt_here.shared);
     }
-    for (int n = 0; n < n_fibers; n++) {
-        free(fibers[n].copies);
-        fibers[n].copies = NULL;
-        fibers[n].room = 0;
-    }
+    for (int n = 0; n < n_fibers; n++)
+        drop_copies(fibers + n);
     if (simt_around)
         simt_around(0);
     return message[0] != 0;
@@ -318,118 +289,4 @@ const char *simt_message(void)
 uint64_t simt_launches(void)
 {
     return launches;
-}
-
-/* ---- waiting ---- */
-
-static void stand(const char *what, const char *file, int line)
-{
-    now->what = what;
-    now->file = file;
-    now->line = line;
-}
-
-static void same_site(const fiber *a, const fiber *b)
-{
-    if (a->line != b->line || strcmp(a->file, b->file) || a->fn != b->fn)
-        simt_fail("divergent: thread %d is in %s at %s:%d, thread %d in %s at %s:%d", (int)(a - fibers), a->what,
-                  a->file, a->line, (int)(b - fibers), b->what, b->file, b->line);
-}
-
-void simt_warp(const char *what, simt_warp_fn *fn, void *arg, uint32_t mask, const char *file, int line)
-{
-    int self = (int)(now - fibers), base = self / 32 * 32;
-    void *all[32];
-
-    stand(what, file, line);
-    now->mask = mask;
-    now->fn = fn;
-    now->arg = arg;
-    if (!(mask >> self % 32 & 1))
-        simt_fail("thread %d is not in the mask %08x of %s at %s:%d", self, mask, what, file, line);
-    for (int n = 0; n < 32; n++) {
-        const fiber *f = fibers + base + n;
-
-        all[n] = mask >> n & 1 ? f->arg : NULL;
-        if ((mask >> n & 1) && base + n != self && (f->at != IN_WARP || f->mask != mask)) {
-            wait_as(IN_WARP);
-            return;
-        }
-    }
-    for (int n = 0; n < 32; n++)
-        if (mask >> n & 1)
-            same_site(fibers + base + n, now); /* (2) */
-    if (fn)
-        fn(all);
-    for (int n = 0; n < 32; n++)
-        if ((mask >> n & 1) && base + n != self)
-            make_ready(fibers + base + n);
-}
-
-void simt_warp_sync(uint32_t mask, const char *file, int line)
-{
-    if (!simt_skipped("syncwarp", file, line))
-        simt_warp("__syncwarp", NULL, NULL, mask, file, line);
-}
-
-void simt_block(const char *file, int line)
-{
-    if (simt_skipped("syncthreads", file, line))
-        return;
-    stand("__syncthreads", file, line);
-    now->fn = NULL;
-    if (++n_block < n_fibers) {
-        wait_as(IN_BLOCK);
-        return;
-    }
-    n_block = 0;
-    for (int n = 0; n < n_fibers; n++)
-        same_site(fibers + n, now); /* (2) */
-    for (int n = 0; n < n_fibers; n++)
-        if (fibers + n != now)
-            make_ready(fibers + n);
-}
-
-/* ---- cp.async ---- */
-
-void simt_copy(void *shared, const void *global, int bytes, const char *file, int line)
-{
-    struct copy c = {shared, global, file, line, bytes, now->group};
-
-    if ((uintptr_t)shared % 16 || (bytes && (uintptr_t)global % 16) || bytes < 0 || bytes > 16)
-        simt_fail("cp.async of %d bytes from %p to %p at %s:%d: wanted 0 to 16 between addresses divisible by 16",
-                  bytes, global, shared, file, line);
-    if (now->n_copies == now->room) {
-        now->room = now->room ? 2 * now->room : 16;
-        now->copies = (struct copy *)realloc(now->copies, (size_t)now->room * sizeof c);
-        if (!now->copies) {
-            perror("simt: no memory for copies");
-            exit(1);
-        }
-    }
-    now->copies[now->n_copies++] = c;
-}
-
-void simt_copy_commit(void)
-{
-    now->group++;
-}
-
-/* All but the latest `groups` land. */
-void simt_copy_wait(int groups, const char *file, int line)
-{
-    int n = 0;
-
-    if (simt_skipped("cp.async.wait_group", file, line))
-        return;
-    while (n < now->n_copies && now->copies[n].group < now->group - groups) {
-        const struct copy *c = now->copies + n++;
-
-        if (c->bytes)
-            memcpy(c->to, c->from, (size_t)c->bytes);
-        memset((char *)c->to + c->bytes, 0, (size_t)(16 - c->bytes));
-    }
-    now->n_copies -= n;
-    if (n)
-        memmove(now->copies, now->copies + n, (size_t)now->n_copies * sizeof *now->copies);
 }

@@ -62,7 +62,8 @@ typedef void simt_warp_fn(void *const lane[32]);
 void simt_warp(const char *what, simt_warp_fn *fn, void *arg, uint32_t mask, const char *file, int line);
 void simt_block(const char *file, int line);
 void simt_warp_sync(uint32_t mask, const char *file, int line);
-void simt_copy(void *shared, const void *global, int bytes, const char *file, int line);
+/* size bytes of shared memory, of which all after the first `bytes` become 0. */
+void simt_copy(void *shared, const void *global, int bytes, int size, const char *file, int line);
 void simt_copy_commit(void);
 void simt_copy_wait(int groups, const char *file, int line);
 /* Ends the launch with a message. Does not return. */
@@ -205,9 +206,9 @@ float simt_from_fp16(uint16_t x);
 
 /* ---- launching, for host code and tests ---- */
 
-/* 0, or 1 after a message. */
 /* A list of the host's to device memory. */
 void simt_up(void *to, const void *from, size_t bytes);
+/* 0, or 1 after a message. */
 int simt_launch(dim3 grid, dim3 block, size_t shared_bytes, void (*run)(void *), void *arg);
 
 #endif

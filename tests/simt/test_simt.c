@@ -2,6 +2,7 @@
  *
  * The shim that runs kernels as fibers: what it computes, and that it notices each kind of mistake.
  */
+#include "core/device/rng.h"
 #include "schedule.h"
 #include "tests/ck.h"
 #include "toys.h"
@@ -163,6 +164,29 @@ static void simt__16_bit_numbers_round_to_nearest_even(void)
                 (double)x[n], bf16[n], fp16[n], know[n].bf16, know[n].fp16);
 }
 
+/* The generator of Random123, which the CPU uses, and the card's own. */
+static void simt__philox_draws_the_numbers_of_the_cpu(void)
+{
+    enum { N = 500 };
+    static uint32_t counter[N][3], got[N];
+
+    for (uint64_t key = 0; key < 8; key++) {
+        const uint64_t k = key == 0 ? 0 : key == 1 ? ~UINT64_C(0) : loci_random_key(key, 3, 5, 7);
+
+        for (uint32_t n = 0; n < N; n++)
+            for (uint32_t i = 0; i < 3; i++)
+                counter[n][i] = n < 8 ? (n >> i & 1) * 0xffffffffu : (uint32_t)loci_mix64(3 * n + i);
+        toy_philox(counter[0], k, got, N);
+        for (uint32_t n = 0; n < N; n++) {
+            const uint32_t at[4] = {counter[n][0], counter[n][1], counter[n][2], 0};
+            uint32_t want[4];
+
+            loci_random_u32x4(k, at, want);
+            CK_TRUE(got[n] == want[0], "draw %u of key %u is %08x, wanted %08x", n, (unsigned)key, got[n], want[0]);
+        }
+    }
+}
+
 #define TESTS(X) \
     X(simt__every_schedule_gives_the_same_sum) \
     X(simt__blocks_and_threads_all_run) \
@@ -172,5 +196,6 @@ static void simt__16_bit_numbers_round_to_nearest_even(void)
     X(simt__copies_land_when_they_are_waited_for) \
     X(simt__tensor_cores_multiply) \
     X(simt__votes_and_shuffles) \
-    X(simt__16_bit_numbers_round_to_nearest_even)
+    X(simt__16_bit_numbers_round_to_nearest_even) \
+    X(simt__philox_draws_the_numbers_of_the_cpu)
 CK_MAIN("simt", TESTS)

@@ -3,6 +3,7 @@
  * The kernels of toys.h.
  */
 #include "plugins/attn_cuda/gpu.h"
+#include "plugins/attn_cuda/attn_pair.h"
 #include "toys.h"
 
 __global__ void sum_kernel(const float *in, float *out)
@@ -168,4 +169,15 @@ __global__ void round_kernel(const float *x, uint16_t *bf16, uint16_t *fp16, int
 extern "C" void toy_round(const float *x, uint16_t *bf16, uint16_t *fp16, int n)
 {
     (void)gpu_launch(round_kernel, dim3(1), dim3(32), 0, NULL, x, bf16, fp16, n);
+}
+
+__global__ void philox_kernel(const uint32_t *counter, uint64_t key, uint32_t *out, int n)
+{
+    for (int i = (int)threadIdx.x; i < n; i += 32)
+        out[i] = philox(counter[3 * i], counter[3 * i + 1], counter[3 * i + 2], (uint32_t)key, (uint32_t)(key >> 32));
+}
+
+extern "C" void toy_philox(const uint32_t *counter, uint64_t key, uint32_t *out, int n)
+{
+    (void)gpu_launch(philox_kernel, dim3(1), dim3(32), 0, NULL, counter, key, out, n);
 }

@@ -36,6 +36,8 @@ int toy_product(const uint16_t *a, const uint16_t *b, float *c, int transposed, 
 int toy_votes(uint32_t on, uint32_t *out);
 /* bits[n] of x[n], back[n] of bits[n]. */
 void toy_round(const float *x, uint16_t *bf16, uint16_t *fp16, int n);
+/* out[n], the first word of the draw at counter {[n][0], [n][1], [n][2], 0}: what dropout draws. */
+void toy_philox(const uint32_t *counter, uint64_t key, uint32_t *out, int n);
 
 #ifdef __cplusplus
 }

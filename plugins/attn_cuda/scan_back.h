@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * plugins/attn_cuda/scan_back.h: one token of L, W and M backward, and what rows share: the gradients of q, k, u, w and of
+ * the gates. A warp leaves its part of a token's in shared memory; add_parts adds them up for a tile of tokens.
+ */
+#ifndef LOCI_ATTN_CUDA_SCAN_BACK_H
+#define LOCI_ATTN_CUDA_SCAN_BACK_H
+
+#include "scan_step.h"
+
+/* Vectors, the last only for decays of channels; scalars, the first also of a decay that is one number. */
+enum { DQ, DK, DU, DW };
+enum { DALPHA, DETA, DTHETA, SCALARS };
+
+/* [token][warp][vectors][wide], then its scalars. */
+template <typename R> struct parts {
+    R *at;
+    int warps;
+};
+
+GPU_BOTH int part_vectors(const scan_job &j)
+{
+    return (j.scan == LOCI_SCAN_W ? 4 : 2) + (j.g_channel ? 1 : 0);
+}
+
+/* Of a token, in elements. */
+GPU_BOTH int part_size(const scan_job &j, int warps)
+{
+    return warps * (part_vectors(j) * COLS * scan_lanes(j.d) + 4);
+}
+
+template <typename R> GPU_FN R *part_of(const parts<R> &w, const scan_job &j, const record &m, int token, int warp)
+{
+    return w.at + ((int64_t)token * w.warps + warp) * (part_vectors(j) * m.wide + 4);
+}
+
+/* The sum over the rows of a warp of p, to a vector: lanes of other rows take over halves of the columns. */
+template <typename R, int LANES> GPU_FN void fold(R p[COLS], R *to, const place &at)
+{
+    const int lane = (int)threadIdx.x % 32;
+    int from = 0;
+
+    GPU_UNROLL
+    for (int away = 16, n = COLS / 2; away >= LANES; away /= 2, n /= 2) {
+        const int upper = (lane & away) != 0;
+
+        GPU_UNROLL
+        for (int i = 0; i < n; i++) {
+            const R mine = upper ? p[i + n] : p[i], other = upper ? p[i] : p[i + n];
+
+            p[i] = mine + lane_xor(other, away);
+        }
+        from += upper ? n : 0;
+    }
+    GPU_UNROLL
+    for (int i = 0; i < COLS * LANES / 32; i++)
+        to[column<LANES>(at, from + i)] = p[i];
+}
+
+/* part[c] = the sum over this thread's rows of by[r] a[r][c]. */
+template <typename R> GPU_FN void rows_by(R part[COLS], const piece<R> &a, const R by[ROWS])
+{
+    GPU_UNROLL
+    for (int c = 0; c < COLS; c++) {
+        part[c] = 0;
+        GPU_UNROLL
+        for (int r = 0; r < ROWS; r++)
+            part[c] += by[r] * a.x[r][c];
+    }
+}
+
+template <typename R> GPU_FN void add_outer(piece<R> &g, const R a[ROWS], const R b[COLS])
+{
+    GPU_UNROLL
+    for (int r = 0; r < ROWS; r++)
+        for (int c = 0; c < COLS; c++)
+            g.x[r][c] += a[r] * b[c];
+}
+
+template <typename R> GPU_FN void add_piece(piece<R> &g, const piece<R> &a)
+{
+    GPU_UNROLL
+    for (int r = 0; r < ROWS; r++)
+        for (int c = 0; c < COLS; c++)
+            g.x[r][c] += a.x[r][c];
+}
+
+/* This thread's part of the sum of a b over both axes. */
+template <typename R> GPU_FN R inner(const piece<R> &a, const piece<R> &b)
+{
+    R sum = 0;
+
+    GPU_UNROLL
+    for (int r = 0; r < ROWS; r++)
+        for (int c = 0; c < COLS; c++)
+            sum += a.x[r][c] * b.x[r][c];
+    return sum;
+}
+
+template <typename R> GPU_FN void add_dv(const R dv[ROWS], const scan_job &j, const place &p, int64_t i)
+{
+    for (int r = 0; r < ROWS; r++)
+        if (j.dv.at && p.lane == 0 && row_of(p, r) < j.e)
+            view_at<R>(j.dv, p.item.run.row, p.item.run.begin + i, p.h)[row_of(p, r) * j.dv.s[3]] += dv[r];
+}
+
+template <typename R, int KIND, int LANES>
+GPU_FN void linear_back(piece<R> &g, const piece<R> &s, const R *rec, const record &m, const scan_job &j,
+                        const place &p, int64_t i, R *part)
+{
+    R a[COLS], x[COLS], sum[COLS], gk[ROWS];
+    const R *const v = rec + m.v + ROWS * p.group;
+
+    take<R, LANES>(x, rec + m.at[VK], p);
+    dots<R, LANES>(gk, g, x);
+    add_dv(gk, j, p, i);
+    rows_by(sum, g, v);
+    fold<R, LANES>(sum, part + DK * m.wide, p);
+    take_decay<R, LANES>(a, rec, m, j, p);
+    if (j.g_channel) {
+        GPU_UNROLL
+        for (int c = 0; c < COLS; c++) {
+            sum[c] = 0;
+            for (int r = 0; r < ROWS; r++)
+                sum[c] += g.x[r][c] * s.x[r][c];
+        }
+        fold<R, LANES>(sum, part + (part_vectors(j) - 1) * m.wide, p);
+    } else if (j.dg.at) {
+        const R all = warp_sum(a[0] * inner(g, s));
+
+        if (threadIdx.x % 32 == 0)
+            part[part_vectors(j) * m.wide] = all;
+    }
+    if (KIND == LOCI_SCAN_L) {
+        GPU_UNROLL
+        for (int r = 0; r < ROWS; r++)
+            for (int c = 0; c < COLS; c++)
+                g.x[r][c] *= a[c];
+        return;
+    }
+    R su[ROWS], dp[ROWS], u[COLS];
+
+    take<R, LANES>(u, rec + m.at[VU], p);
+    take<R, LANES>(x, rec + m.at[VW], p);
+    dots<R, LANES>(su, s, u);
+    dots<R, LANES>(dp, g, x);
+    rows_by(sum, g, su);
+    fold<R, LANES>(sum, part + DW * m.wide, p);
+    rows_by(sum, s, dp);
+    fold<R, LANES>(sum, part + DU * m.wide, p);
+    GPU_UNROLL
+    for (int r = 0; r < ROWS; r++)
+        for (int c = 0; c < COLS; c++)
+            g.x[r][c] = a[c] * g.x[r][c] + dp[r] * u[c];
+}
+
+template <typename R, int LANES>
+GPU_FN void delta_back(states<R> &g, const states<R> &s, const R *rec, const record &m, const scan_job &j,
+                       const place &p, int64_t i, R *part)
+{
+    const gates<R> x = gates_of<R>(rec, m, j, p, i);
+    const piece<R> &seen = j.frozen && !x.starts ? s.s[2] : s.s[0];
+    R k[COLS], sum[COLS], look[ROWS] = {}, gk[ROWS], de[ROWS], dv[ROWS], less_push[ROWS], dalpha, deta, dtheta = 0;
+
+    take<R, LANES>(k, rec + m.at[VK], p);
+    if (!j.blind)
+        dots<R, LANES>(look, seen, k);
+    add_piece(g.s[1], g.s[0]);
+    dots<R, LANES>(gk, g.s[1], k);
+    dalpha = -inner(g.s[0], s.s[0]);
+    deta = inner(g.s[1], s.s[1]);
+    GPU_UNROLL
+    for (int r = 0; r < ROWS; r++) {
+        const R err = (j.blind ? 0 : x.sight * look[r]) - rec[m.v + ROWS * p.group + r];
+
+        dv[r] = x.theta * gk[r];
+        de[r] = -dv[r] * x.sight;
+        less_push[r] = -x.theta * err;
+        if (p.lane == 0) { /* what all lanes of a row have counts once */
+            dalpha += j.decayed ? dv[r] * look[r] : 0;
+            dtheta -= err * gk[r];
+        }
+    }
+    add_dv(dv, j, p, i);
+    dalpha = warp_sum(dalpha);
+    deta = warp_sum(deta);
+    dtheta = warp_sum(dtheta);
+    if (threadIdx.x % 32 == 0) {
+        R *const scalar = part + part_vectors(j) * m.wide;
+
+        scalar[DALPHA] = dalpha;
+        scalar[DETA] = deta;
+        scalar[DTHETA] = dtheta;
+    }
+    rows_by(sum, g.s[1], less_push);
+    if (!j.blind) {
+        R seen_by[COLS];
+
+        rows_by(seen_by, seen, de);
+        GPU_UNROLL
+        for (int c = 0; c < COLS; c++)
+            sum[c] += seen_by[c];
+    }
+    fold<R, LANES>(sum, part + DK * m.wide, p);
+    GPU_UNROLL
+    for (int r = 0; r < ROWS; r++)
+        for (int c = 0; c < COLS; c++) {
+            const R back = de[r] * k[c];
+
+            g.s[0].x[r][c] = x.keep * g.s[0].x[r][c] + (j.frozen ? 0 : back);
+            g.s[1].x[r][c] *= x.eta;
+            if (j.frozen)
+                g.s[2].x[r][c] += back;
+        }
+}
+
+/* From the gradient g of the states after token i of the run to that before it. s and after: the states before the
+ * token and the first of them after it. n: the token's number in its tile. */
+template <typename R, int KIND, int LANES>
+GPU_FN void step_back(states<R> &g, const states<R> &s, const piece<R> &after, const R *rec, const record &m,
+                      const scan_job &j, const place &p, int64_t i, const parts<R> &w, int n)
+{
+    R *const part = part_of(w, j, m, n, (int)threadIdx.x / 32);
+    const int first = KIND == READ || j.before;
+    R q[COLS], sum[COLS], dy[ROWS];
+
+    if (j.read) {
+        take<R, LANES>(q, rec + m.at[VQ], p);
+        for (int r = 0; r < ROWS; r++)
+            dy[r] = (R)j.scale * rec[m.dy + ROWS * p.group + r];
+        rows_by(sum, first ? s.s[0] : after, dy);
+        fold<R, LANES>(sum, part + DQ * m.wide, p);
+        if (!first)
+            add_outer(g.s[0], dy, q);
+    }
+    if (KIND == LOCI_SCAN_L || KIND == LOCI_SCAN_W)
+        linear_back<R, KIND, LANES>(g.s[0], s.s[0], rec, m, j, p, i, part);
+    if (KIND == LOCI_SCAN_M)
+        delta_back<R, LANES>(g, s, rec, m, j, p, i, part);
+    if (j.read && first)
+        add_outer(g.s[0], dy, q);
+    if (KIND == LOCI_SCAN_M && j.frozen && (p.item.run.pos + i) % j.chunk == 0) { /* C was M */
+        add_piece(g.s[0], g.s[2]);
+        g.s[2] = piece<R>{};
+    }
+}
+
+/* ---- over warps, into the gradients ----------------------------------------------------------------------------- */
+
+template <typename R> GPU_FN const scan_view &gradient_of(const scan_job &j, int which)
+{
+    return which == DQ ? j.dq : which == DK ? j.dk : which == part_vectors(j) - 1 && j.g_channel ? j.dg
+                                               : which == DU ? j.du : j.dw;
+}
+
+/* Of tokens first ... first + n of the run. *head gathers, in thread 0, the gradient of a g of shape [H]. */
+template <typename R, int KIND>
+GPU_FN void add_parts(const parts<R> &w, const R *tile, const record &m, const scan_job &j, const place &p,
+                      int64_t first, int n, R *head)
+{
+    const int vectors = KIND == READ ? 1 : part_vectors(j), one = vectors * m.wide;
+    const int64_t t = p.item.run.begin + first;
+
+    for (int x = (int)threadIdx.x; x < n * one; x += (int)blockDim.x) {
+        const int i = x / one, which = x % one / m.wide, c = x % m.wide;
+        const scan_view &to = gradient_of<R>(j, which);
+        R sum = 0;
+
+        if (!to.at || c >= j.d || (which == DQ && !j.read))
+            continue;
+        for (int k = 0; k < w.warps; k++)
+            sum += part_of(w, j, m, i, k)[which * m.wide + c];
+        if (j.g_channel && which == vectors - 1)
+            sum *= tile[(int64_t)i * m.size + m.at[VA] + c];
+        view_at<R>(to, p.item.run.row, t + i, p.h)[c * to.s[3]] += sum;
+    }
+    if (KIND == READ)
+        return;
+    for (int x = (int)threadIdx.x; x < n * SCALARS; x += (int)blockDim.x) {
+        const int i = x / SCALARS, which = x % SCALARS;
+        const scan_view &to = KIND != LOCI_SCAN_M ? j.dg : which == DALPHA ? j.dalpha : which == DETA ? j.deta : j.dtheta;
+        R sum = 0;
+
+        if (!to.at || (KIND != LOCI_SCAN_M && (which || j.g_channel || j.g_head)))
+            continue;
+        for (int k = 0; k < w.warps; k++)
+            sum += part_of(w, j, m, i, k)[part_vectors(j) * m.wide + which];
+        *view_at<R>(to, p.item.run.row, t + i, p.h) += KIND == LOCI_SCAN_M && which == DTHETA ? (R)j.c * sum : sum;
+    }
+    for (int i = n - 1; i >= 0 && j.part && threadIdx.x == 0; i--) {
+        R sum = 0;
+
+        for (int k = 0; k < w.warps; k++)
+            sum += part_of(w, j, m, i, k)[part_vectors(j) * m.wide];
+        *head += sum;
+    }
+}
+
+#endif
