@@ -65,7 +65,7 @@ static int64_t width(const cpu_call *c)
 static int64_t bunch(const cpu_call *c)
 {
     const int64_t most = TILE_QUERIES / (3 * c->ops->lanes), workers = c->workers ? c->workers : 1;
-    int64_t n = (c->B * c->H + workers - 1) / workers;
+    int64_t n = (c->B * c->H * c->parts + 2 * workers - 1) / (2 * workers);
 
     if (c->T != 1 || n < 1)
         return 1;
@@ -89,7 +89,7 @@ static uint64_t plus(uint64_t a, uint64_t b)
 
 uint64_t cpu_call_cut(cpu_call *c, int backward)
 {
-    uint64_t real = c->ops->real, part = 0, all;
+    uint64_t real = c->ops->real, part = 0, parts = (uint64_t)(c->S + TILE_PART - 1) / TILE_PART, seen = 0, all;
     uint64_t keys = (uint64_t)(c->S + TILE_GROUP - 1) / TILE_GROUP * TILE_GROUP;
     uint64_t dp = (uint64_t)c->ops->pad(c->d), ep = (uint64_t)c->ops->pad(c->e);
 
@@ -98,6 +98,7 @@ uint64_t cpu_call_cut(cpu_call *c, int backward)
     c->v_share = c->Hv ? c->H / c->Hv : 1;
     c->wide = width(c);
     c->tiles = (c->T + c->wide - 1) / c->wide;
+    c->parts = c->T == 1 && parts > 1 ? (int64_t)parts : 1;
     c->bunch = bunch(c);
     c->room_bytes = c->ops->room_bytes(c);
     c->acc_bytes = 0;
@@ -110,11 +111,14 @@ uint64_t cpu_call_cut(cpu_call *c, int backward)
         c->acc_bytes = times(times(keys, widths), real); /* keys and pads make it a multiple of 64 */
         part = times(times(times((uint64_t)c->B, (uint64_t)c->H), tiles), real);
     }
+    if (parts > 1) /* any T: a plan serves fewer queries, too */
+        seen = times(times(times((uint64_t)c->B, (uint64_t)c->H), parts), ((uint64_t)c->ops->lanes + ep) * real);
+    part = part > seen ? part : seen; /* a backward needs the one, a forward the other */
     all = plus(times(c->workers, plus(c->room_bytes, c->acc_bytes)), part);
     c->rooms = c->exec ? c->exec->scratch : NULL;
     if (c->rooms && c->exec->scratch_bytes >= all) {
         c->accs = c->rooms + c->workers * c->room_bytes;
-        c->part = c->accs + c->workers * c->acc_bytes;
+        c->part = c->seen = c->accs + c->workers * c->acc_bytes;
     }
     return all;
 }

@@ -4,7 +4,8 @@
  * bits depend neither on the number of threads nor on which of the two ways a backward takes.
  *
  *   forward           a task is a tile of queries of a head; the longest, last in a causal sequence, come first of all.
- *                     A single query is little work: a task is those of a bunch of heads
+ *                     A single query is little work: a task is those of a bunch of heads over 1024 keys; then a task
+ *                     for each head merges its parts in order. Parts follow from S alone
  *   backward, fused   a task is (b, group of heads): dq, dk, dv in one sweep over all tile pairs, 5 products
  *   backward, split   where there are fewer groups than workers: dk, dv per (b, group, 128 keys), then dq per tile of
  *                     queries; 7 products
@@ -29,18 +30,29 @@ static int64_t bunches(const cpu_call *c)
 static void forward_tiles(void *arg, int64_t begin, int64_t end, uint32_t worker)
 {
     const cpu_call *c = arg;
-    const int64_t sets = bunches(c);
+    const int64_t sets = bunches(c), tiles = c->tiles * c->parts;
 
     for (int64_t n = begin; n < end; n++) {
-        int64_t set = n % (c->B * sets), tile = c->tiles - 1 - n / (c->B * sets);
+        int64_t set = n % (c->B * sets), tile = tiles - 1 - n / (c->B * sets);
 
         c->ops->forward(c, c->rooms + worker * c->room_bytes, set / sets, set % sets * c->bunch, tile);
     }
 }
 
+static void merge_heads(void *arg, int64_t begin, int64_t end, uint32_t worker)
+{
+    const cpu_call *c = arg;
+
+    for (int64_t n = begin; n < end; n++)
+        c->ops->merge(c, c->rooms + worker * c->room_bytes, n / c->H, n % c->H);
+}
+
 loci_status cpu_forward(cpu_call *c)
 {
-    return c->exec->host->parallel_for(c->exec, c->B * bunches(c) * c->tiles, 1, forward_tiles, c);
+    const int64_t tasks = c->B * bunches(c) * c->tiles * c->parts;
+
+    LOCI_RETURN_IF(c->exec->host->parallel_for(c->exec, tasks, 1, forward_tiles, c));
+    return c->parts > 1 ? c->exec->host->parallel_for(c->exec, c->B * c->H, 8, merge_heads, c) : LOCI_OK;
 }
 
 /* Does one element of dbias belong to several rows, or several heads? */

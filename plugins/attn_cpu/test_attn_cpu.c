@@ -149,6 +149,36 @@ static void cpu__a_single_query_equals_ref(void)
     judge(&all, "single query");
 }
 
+/* Three parts of the keys: what each feature lets a query see of them, parts that are empty or end within, a sink. */
+static void cpu__parts_of_the_keys_of_a_single_query_merge(void)
+{
+    pool all = {{{0}}, {0}, {0}};
+
+    for (int n = 0; n < FEATURES + 5; n++) {
+        attn_prob *p = attn_new(2, 1, 2300, 4, 2, 1, n % 2 ? 9 : 16, 5);
+        char what[40];
+
+        p->a.offset = n % 3 ? p->S - 1 : 1100;
+        p->a.causal = 1;
+        p->a.window_left = n == FEATURES ? 100 : n == FEATURES + 1 ? 700 : -1; /* the second part alone; a part and more */
+        p->sink = n > FEATURES + 1 ? attn_real(p->H, 1) : NULL;
+        if (n == FEATURES + 3)
+            p->a.offset = -1; /* nothing is seen but the sink */
+        if (n == FEATURES + 4) {
+            p->k_len = attn_ints(2, 1030, 0);
+            p->k_len[1] = 0;
+        }
+        if (n < FEATURES)
+            feature(p, n);
+        snprintf(what, sizeof what, "parts, case %d", n);
+        check_double(p, n % 2, what);
+        if (n % 2 == 0 || n >= FEATURES)
+            add_float(&all, p, n % 2);
+        attn_done();
+    }
+    judge(&all, "parts");
+}
+
 /* A key that is not seen may hold anything; one that is seen and undefined shows. */
 static void cpu__a_single_query_is_kept_from_what_it_does_not_see(void)
 {
@@ -234,7 +264,7 @@ static void cpu__threads_do_not_change_a_bit(void)
 {
     /* One group of heads: with two or more workers the backward is split in two passes. */
     static const int64_t size[][8] = {
-        {1, 150, 300, 2, 1, 1, 16, 9}, {2, 100, 100, 4, 2, 4, 8, 8}, {1, 1, 500, 6, 2, 3, 8, 8}};
+        {1, 150, 300, 2, 1, 1, 16, 9}, {2, 100, 100, 4, 2, 4, 8, 8}, {1, 1, 2200, 6, 2, 3, 8, 8}};
 
     for (int n = 0; n < 3; n++)
         for (int f = 8; f < FEATURES; f++) {
@@ -457,6 +487,7 @@ static void cpu__an_undefined_value_reaches_only_who_sees_it(void)
     X(cpu__each_feature_and_their_combinations_equal_ref) \
     X(cpu__many_strips_share_their_keys) \
     X(cpu__a_single_query_equals_ref) \
+    X(cpu__parts_of_the_keys_of_a_single_query_merge) \
     X(cpu__a_single_query_is_kept_from_what_it_does_not_see) \
     X(cpu__far_positions_equal_ref) \
     X(cpu__empty_sizes_are_served) \

@@ -26,6 +26,7 @@ extern const loci_class loci_attn_cpu_class;
 #define TILE_KEYS 128    /* keys a kernel works on at once; the split backward gives a task so many */
 #define TILE_GROUP 8     /* keys that are skipped, taken whole or masked together  */
 #define TILE_QUERIES 384 /* of a tile, at most: they share each copy of a block of keys */
+#define TILE_PART 1024   /* keys that a task of single queries goes over, at most     */
 #define KNOWN 512        /* distances whose bucket a worker remembers              */
 
 struct tile_ops;
@@ -42,6 +43,7 @@ typedef struct cpu_call {
     int64_t wide;             /* queries in a tile                                               */
     int64_t tiles;            /* of a head                                                       */
     int64_t bunch;            /* heads of a task of a forward: several where T is 1              */
+    int64_t parts;            /* of the keys: 1 unless T is 1                                     */
     int half;                 /* q, k, v, o and their gradients are stored as bf16               */
     int paged;                /* k and v are pools of blocks                                     */
     int fetch;                /* rows of k and v are copied into a block before they are used    */
@@ -52,6 +54,7 @@ typedef struct cpu_call {
     char *rooms, *accs;
     uint64_t room_bytes, acc_bytes; /* of one worker */
     void *part;                     /* [B,H,tiles] of dslopes; NULL when not wanted */
+    void *seen; /* [B,H,parts] what a single query sees of a part: (top, total, out), lanes + pad(e) elements */
 } cpu_call;
 
 /* What a backward of a tile adds to. */
@@ -69,8 +72,9 @@ typedef struct tile_ops {
     uint64_t real;                            /* bytes of an element     */
     uint64_t (*room_bytes)(const cpu_call *); /* from d, e and half */
     int64_t (*pad)(int64_t width);
-    /* heads h .. h + bunch - 1, those that exist */
+    /* heads h .. h + bunch - 1, those that exist; where T is 1, `tile` is a part of the keys */
     void (*forward)(const cpu_call *, char *room, int64_t b, int64_t h, int64_t tile);
+    void (*merge)(const cpu_call *, char *room, int64_t b, int64_t h); /* o and lse from all parts of the keys */
     void (*backward)(const cpu_call *, char *room, int64_t b, int64_t h, int64_t tile, const tile_back *);
     /* to[b, first .. last-1, h] += factor rows of acc */
     void (*add)(const cpu_call *, loci_tensor *to, int64_t b, int64_t first, int64_t last, int64_t h, const void *acc,
