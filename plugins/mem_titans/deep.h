@@ -101,6 +101,11 @@ mat mat_tokens(const deep *d, const loci_tensor *t, int64_t row, int64_t from, i
 mat mat_state(const deep *d, const loci_tensor *t, int64_t state);
 /* c = alpha op(a) op(b) + beta c; flags are those of LOCI_GEMM. */
 void mat_times(deep *d, uint32_t flags, double alpha, mat a, mat b, double beta, mat c);
+/* c = alpha op(a) op(b) + s c, with s [1,1] of a table. */
+void mat_times_onto(deep *d, uint32_t flags, double alpha, mat a, mat b, mat s, mat c);
+/* out = s a, or out = s a + r out, with s and r [1,1] of tables. */
+void mat_scale(deep *d, mat out, mat a, mat s);
+void mat_blend(deep *d, mat out, mat a, mat s, mat r);
 /* out absent: nothing. */
 void mat_map(deep *d, int32_t f, mat out, mat a, double alpha, double beta);
 /* A row, a column or a number of a or b stands for all of out's. */

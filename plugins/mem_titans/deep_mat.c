@@ -66,6 +66,37 @@ void mat_times(deep *d, uint32_t flags, double alpha, mat a, mat b, double beta,
         d->status = d->m->ops->gemm(d->x, &g, d->err);
 }
 
+/* Where a thread walks a head its tables are host memory of one head, so that their numbers can stand in a call. */
+static double number(const deep *d, mat s)
+{
+    return d->type.bits == 32 ? (double)*(const float *)(const void *)s.at : *(const double *)(const void *)s.at;
+}
+
+void mat_times_onto(deep *d, uint32_t flags, double alpha, mat a, mat b, mat s, mat c)
+{
+    if (!d->m->resident)
+        mat_map2(d, LOCI_MAP_MUL, c, c, s, 1, 0);
+    mat_times(d, flags, alpha, a, b, d->m->resident ? number(d, s) : 1, c);
+}
+
+void mat_scale(deep *d, mat out, mat a, mat s)
+{
+    if (d->m->resident)
+        mat_map(d, LOCI_MAP_COPY, out, a, number(d, s), 0);
+    else
+        mat_map2(d, LOCI_MAP_MUL, out, a, s, 1, 0);
+}
+
+void mat_blend(deep *d, mat out, mat a, mat s, mat r)
+{
+    if (d->m->resident) {
+        mat_map(d, LOCI_MAP_COPY, out, a, number(d, s), number(d, r));
+    } else {
+        mat_map2(d, LOCI_MAP_MUL, out, out, r, 1, 0);
+        mat_map2(d, LOCI_MAP_MUL, out, a, s, 1, 1);
+    }
+}
+
 void mat_map(deep *d, int32_t f, mat out, mat a, double alpha, double beta)
 {
     loci_view vo, va;
