@@ -14,6 +14,8 @@
 #include "core/device/ops.h"
 
 #define SMALL (20 * 20 * 20)     /* multiplications: below, a library's overhead shows */
+#define FEW 32                   /* rows, and fewer than 8 ask for a product of vectors: our tiles win between, */
+#define LITTLE (INT64_C(1) << 19) /* and below so many multiplications: a library packs and dispatches for longer */
 #define LEAST (INT64_C(1) << 17) /* of a block: below, a task's overhead shows */
 #define MOST (INT64_C(1) << 28)  /* of a block: some milliseconds */
 #define SQUARE \
@@ -58,6 +60,14 @@ static void lower_item(const gemm_job *j, const char *a, const char *b, char *c)
     }
 }
 
+/* What was measured to win; the tiles of float64 and of level ref have no rival. */
+static bool ours(const gemm_job *j, int64_t M, int64_t N)
+{
+    const double work = (double)M * (double)N * (double)j->K;
+
+    return j->lower || work < SMALL || (M >= 8 && (M <= FEW || work <= LITTLE));
+}
+
 static void gemm_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
 {
     const gemm_job *j = arg;
@@ -71,7 +81,7 @@ static void gemm_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
         int64_t M = j->M - m < j->mb ? j->M - m : j->mb, N = j->N - n < j->nb ? j->N - n : j->nb;
         const char *a = j->a + s.at[0] + m * j->a_row * size, *b = j->b + s.at[1] + n * j->b_col * size;
         char *c = j->c + s.at[2] + (m * j->c_row + n) * size;
-        bool done = j->library && !j->lower && (double)M * (double)N * (double)j->K >= SMALL;
+        bool done = j->library && !j->lower && (j->bf16 ? (double)M * (double)N * (double)j->K >= SMALL : !ours(j, M, N));
 
         if (done) {
             const loci_block block = {.ta = j->ta,

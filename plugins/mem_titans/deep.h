@@ -13,9 +13,10 @@
  *          z_l,t = beta_t W_l x_t + f_t S_l x_t - sum_{j <= t} G[t][j] (x_t . h_{l-1,j}) b_l,j       x_t: of the read
  *      A chunk is cut into segments of at most 64 tokens that share C; mode sequential is chunks of one token, and its
  *      C is W itself. Chunks begin where the document's position is a multiple of `chunk`.
- *  (2) Runs that begin at the same token of consecutive rows, have equal lengths and phases, and lie in consecutive
- *      state rows are a band: one product per layer and step serves all its runs and heads. Streams that differ are
- *      bands of one run.
+ *  (2) What is walked together is a band of R runs and H heads. On the CPU it is one head of one run: its weights and
+ *      momentum stay in the cache of the core that walks its chunks, and bands are dealt out to the threads, each with
+ *      a room of its own. Elsewhere one product per layer and step serves many: a band is all heads of the runs that
+ *      begin at the same token of consecutive rows, have equal lengths and phases, and lie in consecutive state rows.
  *  (3) A backward needs the states at the start of every segment. Some are kept by the forward (keep.c), the others are
  *      computed again.
  *  (4) Everything is a product, a map or an inner product of the device; deep->status keeps the first failure, after
@@ -47,7 +48,7 @@ typedef struct deep {
     loci_dtype type;
     int64_t size;             /* of an element */
     int64_t chunk, seg, nsub; /* nsub segments make a chunk */
-    int64_t R;                /* runs of the band */
+    int64_t R, H, head;       /* runs and heads of the band, its first head */
     int32_t op;
     int back;
     loci_cursor work; /* where the room of a segment begins */
@@ -94,12 +95,17 @@ typedef struct room {
 mat mat_cut(const deep *d, loci_cursor *c, int64_t rows, int64_t cols);
 /* Its first rows and columns, as a matrix of so many. */
 mat mat_as(const deep *d, mat a, int64_t rows, int64_t cols);
-/* n tokens from token `from` on of the band's rows of t [B,T,H,w]; t NULL: at is NULL. */
+/* n tokens from token `from` on of the band's rows and heads of t [B,T,H,w]; t NULL: at is NULL. */
 mat mat_tokens(const deep *d, const loci_tensor *t, int64_t row, int64_t from, int64_t n);
-/* The band's rows of a state [states,H,rows,cols]. */
+/* The band's rows and heads of a state [states,H,rows,cols]. */
 mat mat_state(const deep *d, const loci_tensor *t, int64_t state);
 /* c = alpha op(a) op(b) + beta c; flags are those of LOCI_GEMM. */
 void mat_times(deep *d, uint32_t flags, double alpha, mat a, mat b, double beta, mat c);
+/* c = alpha op(a) op(b) + s c, with s [1,1] of a table. */
+void mat_times_onto(deep *d, uint32_t flags, double alpha, mat a, mat b, mat s, mat c);
+/* out = s a, or out = s a + r out, with s and r [1,1] of tables. */
+void mat_scale(deep *d, mat out, mat a, mat s);
+void mat_blend(deep *d, mat out, mat a, mat s, mat r);
 /* out absent: nothing. */
 void mat_map(deep *d, int32_t f, mat out, mat a, double alpha, double beta);
 /* A row, a column or a number of a or b stands for all of out's. */

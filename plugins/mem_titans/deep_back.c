@@ -45,7 +45,6 @@ static void write_back(deep *d, const room *w, const memory *at, const memory *g
 
     for (int l = 1; l <= d->m->L; l++) {
         const mat h = l > 1 ? w->h[l - 1] : t->k, g = grad->W[l], p = grad->S[l];
-        const mat beta = table_at(d, w->beta, l, n, 1, 1), f = table_at(d, w->f, l, n, 1, 1);
 
         whole_dot(d, w, table_at(d, w->dbeta, l, n, 1, 1), g, at->W[l]);
         state_back(d, w, l, g, table_at(d, w->G, l, n * n, n, 1), table_at(d, w->dG, l, n * n, n, 1), h);
@@ -53,15 +52,15 @@ static void write_back(deep *d, const room *w, const memory *at, const memory *g
             whole_dot(d, w, table_at(d, w->df, l, n, 1, 1), g, at->S[l]);
             whole_dot(d, w, table_at(d, w->dmo, l, 0, 1, 1), p, at->S[l]);
             state_back(d, w, l, p, table_at(d, w->N, l, n * n, n, 1), table_at(d, w->dN, l, 0, n, 1), h);
-            mat_map2(d, LOCI_MAP_MUL, p, p, table_at(d, w->mo, l, n, 1, 1), 1, 0);
-            mat_map2(d, LOCI_MAP_MUL, p, g, f, 1, 1);
+            mat_blend(d, p, g, table_at(d, w->f, l, n, 1, 1), table_at(d, w->mo, l, n, 1, 1));
         }
-        mat_map2(d, LOCI_MAP_MUL, g, g, beta, 1, 0);
+        if (!t->dy.at) /* else the read does it on its way */
+            mat_scale(d, g, g, table_at(d, w->beta, l, n, 1, 1));
     }
 }
 
-/* y_i = s_i (x_i S') for a state S: dx (+)= diag(s) D S, ds += rows of (D S) . x, g += D' diag(s) x */
-static void product_back(deep *d, const room *w, mat D, mat S, mat x, mat s, mat ds, mat dx, int add, mat g)
+/* y_i = s_i (x_i S') for a state S: dx (+)= diag(s) D S, ds += rows of (D S) . x; returns diag(s) x */
+static mat product_back(deep *d, const room *w, mat D, mat S, mat x, mat s, mat ds, mat dx, int add)
 {
     const mat DS = mat_as(d, w->wide, x.rows, x.cols), sx = DS;
 
@@ -69,7 +68,7 @@ static void product_back(deep *d, const room *w, mat D, mat S, mat x, mat s, mat
     mat_dot(d, ds, DS, x, 1, 1);
     mat_map2(d, LOCI_MAP_MUL, dx, DS, s, 1, add);
     mat_map2(d, LOCI_MAP_MUL, sx, x, s, 1, 0);
-    mat_times(d, LOCI_GEMM_TA, 1, D, sx, 1, g);
+    return sx;
 }
 
 static void read_back(deep *d, const room *w, const memory *at, const memory *grad, tokens *t)
@@ -81,17 +80,21 @@ static void read_back(deep *d, const room *w, const memory *at, const memory *gr
     for (int l = m->L; l >= 1; l--) {
         const mat x = l > 1 ? w->x[l - 1] : t->q, h = l > 1 ? w->h[l - 1] : t->k, G = table_at(d, w->G, l, o * n, n, n);
         const mat dx = mat_as(d, w->dx, n, m->width[l - 1]);
+        mat sx;
 
         mat_times(d, LOCI_GEMM_TB, 1, D, w->B[l], 0, w->nn);
         mat_map2(d, LOCI_MAP_MUL, table_at(d, w->dG, l, o * n, n, n), w->nn, w->xh[l], -1, 1);
         mat_map2(d, LOCI_MAP_MUL, w->mm, w->nn, G, 1, 0);
         mat_times(d, LOCI_GEMM_TA | LOCI_GEMM_LOWER, -1, w->R[l], D, 1, w->dB[l]);
         mat_times(d, LOCI_GEMM_TA | LOCI_GEMM_LOWER, -1, w->mm, x, 1, w->dh[l - 1]);
-        product_back(d, w, D, at->W[l], x, table_at(d, w->beta, l, o, n, 1), table_at(d, w->dbeta, l, o, n, 1), dx, 0,
-                     grad->W[l]);
-        if (m->momentum)
-            product_back(d, w, D, at->S[l], x, table_at(d, w->f, l, o, n, 1), table_at(d, w->df, l, o, n, 1), dx, 1,
-                         grad->S[l]);
+        sx = product_back(d, w, D, at->W[l], x, table_at(d, w->beta, l, o, n, 1), table_at(d, w->dbeta, l, o, n, 1), dx,
+                          0);
+        mat_times_onto(d, LOCI_GEMM_TA, 1, D, sx, table_at(d, w->beta, l, n, 1, 1), grad->W[l]); /* (1)'s last line */
+        if (m->momentum) {
+            sx = product_back(d, w, D, at->S[l], x, table_at(d, w->f, l, o, n, 1), table_at(d, w->df, l, o, n, 1), dx,
+                              1);
+            mat_times(d, LOCI_GEMM_TA, 1, D, sx, 1, grad->S[l]);
+        }
         mat_times(d, LOCI_GEMM_LOWER, -1, w->mm, h, 1, dx);
         if (l > 1) {
             D = mat_as(d, w->D, n, m->width[l - 1]);

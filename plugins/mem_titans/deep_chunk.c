@@ -116,13 +116,26 @@ void chunk_read(deep *d, const room *w, const memory *at, tokens *t)
         mat_map(d, LOCI_MAP_COPY, t->y, t->q, 1, 1);
 }
 
-/* to -= b' diag(weight) h */
-static void write_one(deep *d, const room *w, mat to, int l, mat weight, mat h)
+/* diag(weight) h */
+static mat weighted(deep *d, const room *w, mat weight, mat h)
 {
     const mat tmp = mat_as(d, w->wide, h.rows, h.cols);
 
     mat_map2(d, LOCI_MAP_MUL, tmp, h, weight, 1, 0);
-    mat_times(d, LOCI_GEMM_TA, -1, w->B[l], tmp, 1, to);
+    return tmp;
+}
+
+/* to = s from - b' diag(weight) h; to may be from */
+static void write_one(deep *d, const room *w, mat to, mat from, mat s, int l, mat weight, mat h)
+{
+    const mat wh = weighted(d, w, weight, h);
+
+    if (to.at == from.at) {
+        mat_times_onto(d, LOCI_GEMM_TA, -1, w->B[l], wh, s, to);
+    } else {
+        mat_scale(d, to, from, s);
+        mat_times(d, LOCI_GEMM_TA, -1, w->B[l], wh, 1, to);
+    }
 }
 
 void chunk_write(deep *d, const room *w, const memory *at, const memory *to, tokens *t)
@@ -132,13 +145,11 @@ void chunk_write(deep *d, const room *w, const memory *at, const memory *to, tok
     for (int l = 1; l <= d->m->L; l++) {
         const mat h = l > 1 ? w->h[l - 1] : t->k;
 
-        mat_map2(d, LOCI_MAP_MUL, to->W[l], at->W[l], table_at(d, w->beta, l, n, 1, 1), 1, 0);
+        write_one(d, w, to->W[l], at->W[l], table_at(d, w->beta, l, n, 1, 1), l, table_at(d, w->G, l, n * n, n, 1), h);
         if (d->m->momentum) {
             mat_map2(d, LOCI_MAP_MUL, to->W[l], at->S[l], table_at(d, w->f, l, n, 1, 1), 1, 1);
-            mat_map2(d, LOCI_MAP_MUL, to->S[l], at->S[l], table_at(d, w->mo, l, n, 1, 1), 1, 0);
-            write_one(d, w, to->S[l], l, table_at(d, w->N, l, n * n, n, 1), h);
+            write_one(d, w, to->S[l], at->S[l], table_at(d, w->mo, l, n, 1, 1), l, table_at(d, w->N, l, n * n, n, 1), h);
         }
-        write_one(d, w, to->W[l], l, table_at(d, w->G, l, n * n, n, 1), h);
     }
 }
 

@@ -12,7 +12,7 @@ static int64_t lanes(const deep *d)
 
 static table cut(const deep *d, loci_cursor *c, int64_t size)
 {
-    return (table){loci_cut(c, (uint64_t)(d->R * d->m->H * lanes(d) * size * d->size)), size};
+    return (table){loci_cut(c, (uint64_t)(d->R * d->H * lanes(d) * size * d->size)), size};
 }
 
 void tables_cut(const deep *d, loci_cursor *c, room *w, int64_t n, int back)
@@ -36,13 +36,13 @@ mat table_at(const deep *d, table t, int l, int64_t from, int64_t rows, int64_t 
     const int64_t lane = d->m->per_layer ? l - 1 : 0;
 
     return (mat){
-        t.at + (lane * t.size + from) * d->size, rows, cols, d->m->H * lanes(d) * t.size, lanes(d) * t.size, cols};
+        t.at + (lane * t.size + from) * d->size, rows, cols, d->H * lanes(d) * t.size, lanes(d) * t.size, cols};
 }
 
 /* [R, H, (lanes,) rows, (cols)] */
 static loci_tensor *whole(const deep *d, loci_view *v, table t, int64_t rows, int64_t cols)
 {
-    int64_t shape[5] = {d->R, d->m->H};
+    int64_t shape[5] = {d->R, d->H};
     int32_t rank = 2;
 
     if (lanes(d) > 1)

@@ -140,6 +140,7 @@ static loci_status create(const loci_host *host, const loci_config *c, const loc
         m->width[l] = l == m->L ? m->dv : l == 0 ? m->dk : m->dk * c->get_int(c->ctx, "expansion");
     m->residual = c->get_int(c->ctx, "residual") != 0;
     m->deep = m->L > 1 || m->residual;
+    m->resident = shape->device.type == LOCI_CPU;
     m->per_layer = m->L > 1 && is(c, "gates", "per_layer");
     gelu = is(c, "activation", "gelu");
     m->f = gelu ? LOCI_MAP_GELU : LOCI_MAP_SILU;
