@@ -207,6 +207,7 @@ static loci_status sizes_json(json_t **out, loci_model *m, const loci_conf *conf
     }
     LOCI_TRY(loci_pass_new(&train, m, rows, seq, rows, rows, capacity, LOCI_X_SAVE | LOCI_X_TRAIN, err));
     LOCI_TRY(loci_pass_new(&eval, m, rows, seq, rows, rows, seq, 0, err));
+    loci_pass_borrow(eval, train);
     LOCI_TRY(loci_stream_bytes(&state, m, seq, err));
     *out = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "parameters", (json_int_t)m->weights.elements,
                      "state_bytes", (json_int_t)state, "weights_bytes", (json_int_t)weights, "optimiser_bytes",
@@ -215,8 +216,8 @@ static loci_status sizes_json(json_t **out, loci_model *m, const loci_conf *conf
                      (json_int_t)(4 * weights + loci_pass_bytes(train) + loci_pass_bytes(eval)), "free_bytes",
                      (json_int_t)loci_machine_memory());
 out:
-    loci_pass_free(train);
     loci_pass_free(eval);
+    loci_pass_free(train);
     loci_data_free(d);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "config.h"
 #endif
 #include "core/device/cpu.h"
+#include "core/device/fused.h"
 #include "core/device/gemm.h"
 #include "core/device/kern.h"
 #include "core/device/pool.h"
@@ -92,20 +93,44 @@ static void cpu_free(loci_module *dev, void *p)
     loci_free(p);
 }
 
+#define MOVED (INT64_C(1) << 17) /* bytes that a task zeroes or copies */
+
+struct move {
+    char *dst;
+    const char *src;
+};
+
+static void zero_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
+{
+    const struct move *m = arg;
+
+    (void)worker;
+    memset(m->dst + begin, 0, (size_t)(end - begin));
+}
+
+static void copy_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
+{
+    const struct move *m = arg;
+
+    (void)worker;
+    memcpy(m->dst + begin, m->src + begin, (size_t)(end - begin));
+}
+
 static loci_status cpu_zero(loci_module *dev, void *stream, void *dst, uint64_t bytes)
 {
-    (void)dev;
     (void)stream;
-    if (bytes)
-        memset(dst, 0, (size_t)bytes);
+    loci_pool_run(dev->pool, (int64_t)bytes, MOVED, zero_task, &(struct move){dst, NULL});
     return LOCI_OK;
 }
 
 static loci_status cpu_copy(loci_module *dev, void *stream, void *dst, const void *src, uint64_t bytes)
 {
-    (void)dev;
+    const uintptr_t to = (uintptr_t)dst, from = (uintptr_t)src;
+
     (void)stream;
-    if (bytes)
+    if (to + bytes <= from || from + bytes <= to)
+        loci_pool_run(dev->pool, (int64_t)bytes, MOVED, copy_task, &(struct move){dst, src});
+    else
         memmove(dst, src, (size_t)bytes);
     return LOCI_OK;
 }
@@ -127,6 +152,8 @@ static const void *cpu_get_ext(loci_module *dev, const char *id)
         return &dev->kern;
     if (strcmp(id, LOCI_EXT_OPS) == 0)
         return &loci_cpu_ops;
+    if (strcmp(id, LOCI_EXT_FUSED) == 0)
+        return &loci_cpu_fused;
     if (strcmp(id, LOCI_EXT_SCAN) == 0)
         return loci_cpu_scan();
     return NULL;

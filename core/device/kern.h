@@ -38,6 +38,11 @@ typedef struct loci_kern {
     void (*norm_dx)(int32_t kind, void *dx, const void *x, const void *gain, const void *dy, const void *stat,
                     int64_t n);
     void (*norm_dgain)(void *dgain, const void *x, const void *dy, const void *stat, int64_t n);
+    /* fused.h: one row, and n elements; the storage rules are there. */
+    void (*add_norm)(void *u, void *y, const void *a, const void *b, const void *gain, void *stat, int64_t n,
+                     double eps);
+    void (*swiglu_back)(void *y, void *dg, void *du, const void *g, const void *u, const void *dy, int64_t n);
+    void (*gelu_back)(void *y, void *dg, const void *g, const void *dy, int64_t n);
 
     /* wt[l][c] = w[c * w_row + l] for n channels and `taps` taps; wt has rows of LOCI_KERN_WIDE. */
     void (*conv_weights)(void *wt, const void *w, int64_t w_row, int64_t taps, int64_t n);
@@ -47,9 +52,11 @@ typedef struct loci_kern {
     void (*conv_dw)(void *acc, const void *dy, const void *const *src, int64_t taps, int64_t n);
     void (*conv_dw_add)(void *dw, int64_t w_row, const void *acc, int64_t taps, int64_t n);
 
-    /* One token: pairs first .. first + n - 1 of every head, channels i and i + rot/2; angles pos freq[i] dir. */
+    /* Sines and cosines of the angles pos freq[i] dir, i < n <= LOCI_KERN_PAIRS. */
+    void (*angles)(void *sine, void *cosine, int64_t n, const double *freq, double pos, double dir);
+    /* One token: pairs first .. first + n - 1 of every head, channels i and i + rot/2, turned by them. */
     void (*rope)(void *y, int64_t y_head, const void *x, int64_t x_head, int64_t heads, int64_t rot, int64_t first,
-                 int64_t n, const double *freq, double pos, double dir);
+                 int64_t n, const void *sine, const void *cosine);
     /* One row; returns the loss. d may be NULL or x. */
     double (*xent)(void *d, const void *x, int64_t n, int64_t target, double scale);
     double (*sumsq)(const void *a, int64_t n);

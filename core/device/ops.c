@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define STRIP 256     /* columns of a task of loci_ops_columns */
-#define PARTIAL 4096  /* elements of partial sums, on the stack of the caller: 32 KiB */
+#define PARTIAL 8192  /* elements of partial sums, on the stack of the caller: 64 KiB */
+#define SHARDS 32     /* at most */
 #define SHARD_ROWS 64 /* least rows worth a shard */
 
 /* ---- kernels ---------------------------------------------------------------------------------------------------- */
@@ -155,6 +156,7 @@ typedef struct columns_job {
     char *out;
     double *partial;                     /* [shards][n], of the kernel's type */
     int64_t rows, n, shards, shard_rows; /* shards 1: straight into out */
+    int64_t strip;                       /* columns of a task */
 } columns_job;
 
 static void columns_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
@@ -163,8 +165,8 @@ static void columns_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
 
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
-        int64_t shard = i % j->shards, c = i / j->shards * STRIP;
-        int64_t wide = j->n - c < STRIP ? j->n - c : STRIP;
+        int64_t shard = i % j->shards, c = i / j->shards * j->strip;
+        int64_t wide = j->n - c < j->strip ? j->n - c : j->strip;
         int64_t row = shard * j->shard_rows, last = row + j->shard_rows;
         char *acc = j->shards == 1 ? j->out : (char *)j->partial + shard * j->n * j->k->size;
 
@@ -175,12 +177,12 @@ static void columns_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
     }
 }
 
-loci_status loci_ops_columns(const loci_exec *x, const loci_kern *k, int64_t rows, int64_t n, loci_ops_add_fn add,
-                             void *arg, void *out, double beta)
+static loci_status columns(const loci_exec *x, const loci_kern *k, int64_t rows, int64_t n, int64_t strip,
+                           loci_ops_add_fn add, void *arg, void *out, double beta)
 {
     double partial[PARTIAL];
-    int64_t strips = (n + STRIP - 1) / STRIP, shards = n ? PARTIAL / (strips * STRIP) : 1;
-    columns_job j = {.k = k, .add = add, .arg = arg, .out = out, .partial = partial, .rows = rows, .n = n};
+    int64_t strips = (n + strip - 1) / strip, shards = PARTIAL / (strips * strip);
+    columns_job j = {.k = k, .add = add, .arg = arg, .out = out, .partial = partial, .rows = rows, .n = n, .strip = strip};
     loci_status status;
 
     if (n == 0)
@@ -191,16 +193,30 @@ loci_status loci_ops_columns(const loci_exec *x, const loci_kern *k, int64_t row
         k->map1(LOCI_MAP_COPY, out, out, 1, n, beta, 0);
     if (rows == 0)
         return LOCI_OK;
+    if (shards > SHARDS)
+        shards = SHARDS;
     if (shards > rows / SHARD_ROWS)
         shards = rows / SHARD_ROWS;
     if (shards < 1)
         shards = 1;
     j.shard_rows = (rows + shards - 1) / shards;
     j.shards = shards;
-    status = loci_ops_for(x, strips * shards, LOCI_OPS_GRAIN / (j.shard_rows * STRIP + 1), columns_task, &j);
+    status = loci_ops_for(x, strips * shards, LOCI_OPS_GRAIN / (j.shard_rows * strip + 1), columns_task, &j);
     for (int64_t s = 0; s < shards && shards > 1; s++)
         k->map1(LOCI_MAP_COPY, out, (char *)partial + s * n * k->size, 1, n, 1, 1);
     return status;
+}
+
+loci_status loci_ops_columns(const loci_exec *x, const loci_kern *k, int64_t rows, int64_t n, loci_ops_add_fn add,
+                             void *arg, void *out, double beta)
+{
+    return columns(x, k, rows, n, STRIP, add, arg, out, beta);
+}
+
+loci_status loci_ops_whole_rows(const loci_exec *x, const loci_kern *k, int64_t rows, int64_t n, loci_ops_add_fn add,
+                                void *arg, void *out, double beta)
+{
+    return columns(x, k, rows, n, n ? n : 1, add, arg, out, beta);
 }
 
 /* ---- the table -------------------------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  *
  *  (1) A function checks everything first, then cuts its work by sizes alone, then cannot fail.
  *  (2) Work that writes separate elements is cut into pieces of about LOCI_OPS_GRAIN elements. Sums over rows are cut
- *      by columns, and each column adds its rows in order; where columns are few, rows are cut into at most 16 shards
+ *      by columns, and each column adds its rows in order; where columns are few, rows are cut into at most 32 shards
  *      of fixed size whose sums are added in order.
  *  (3) Nothing is allocated.
  */
@@ -50,6 +50,10 @@ static inline loci_status loci_ops_for(const loci_exec *x, int64_t n, int64_t gr
 typedef void (*loci_ops_add_fn)(void *arg, void *acc, int64_t row_begin, int64_t row_end, int64_t begin, int64_t n);
 loci_status loci_ops_columns(const loci_exec *x, const loci_kern *k, int64_t rows, int64_t n, loci_ops_add_fn add,
                              void *arg, void *out, double beta);
+/* The same with begin 0 and all n columns at once, n <= LOCI_OPS_WHOLE: `add` may do what else a row needs. */
+#define LOCI_OPS_WHOLE 2048
+loci_status loci_ops_whole_rows(const loci_exec *x, const loci_kern *k, int64_t rows, int64_t n, loci_ops_add_fn add,
+                                void *arg, void *out, double beta);
 
 loci_status loci_op_gemm(const loci_exec *, const loci_gemm *, loci_error *);
 loci_status loci_op_fill(const loci_exec *, const loci_tensor *out, double value, loci_error *);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * core/device/ops_norm: norm and norm_back. One walk over the rows: y or dx, x, gain, stat, dy.
+ * core/device/ops_norm: norm and norm_back. One walk over the rows: y or dx, x, gain, stat, dy. A gain that all rows share
+ * gets its gradient while a row is at hand for dx.
  */
 #include "core/device/ops.h"
 
@@ -120,6 +121,22 @@ static void dgain_add(void *arg, void *acc, int64_t row, int64_t row_end, int64_
     }
 }
 
+/* dx and what it adds to dgain, row by row. */
+static void both_add(void *arg, void *acc, int64_t row, int64_t row_end, int64_t begin, int64_t n)
+{
+    const norm_job *j = arg;
+    loci_step s;
+
+    (void)begin;
+    loci_walk_seek(&j->w, &s, row);
+    for (; row < row_end; row++) {
+        const char *x = j->x + s.at[X], *dy = j->dy + s.at[DY], *stat = j->stat + s.at[STAT];
+        j->k->norm_dx(j->kind, j->out + s.at[OUT], x, j->gain ? j->gain + s.at[GAIN] : NULL, dy, stat, n);
+        j->k->norm_dgain(acc, x, dy, stat, n);
+        loci_walk_next(&j->w, &s);
+    }
+}
+
 /* A gain per head sums over the other axes, head by head. */
 static loci_status dgain_rows(const loci_exec *x, const norm_job *from, const loci_tensor *dgain)
 {
@@ -171,6 +188,10 @@ loci_status loci_op_norm_back(const loci_exec *x, int32_t kind, const loci_tenso
     LOCI_TRY(norm_init(&j, "norm_back", kind, dx, in, gain, stat, dy, err));
     if (dgain)
         LOCI_TRY(check_gain("norm_back", "dgain", dgain, dx, err));
+    if (dgain && dgain->ndim == 1 && j.n <= LOCI_OPS_WHOLE) {
+        loci_walk_merge(&j.w, 0);
+        return loci_ops_whole_rows(x, j.k, j.w.count, j.n, both_add, &j, loci_ptr(dgain), 1);
+    }
     LOCI_TRY(norm_rows(x, &j));
     if (dgain)
         status = dgain_rows(x, &j, dgain);

@@ -145,15 +145,18 @@ typedef struct rope_job {
     double freq[LOCI_KERN_PAIRS];
 } rope_job;
 
+/* Token by token over all rows, which often have one position there: its angles are computed once. */
 static void rope_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
 {
     const rope_job *j = arg;
     const int64_t *ys = j->y->strides, *xs = j->x->strides;
-    int64_t T = j->y->shape[1], H = j->y->shape[2], d = j->y->shape[3], size = j->k->size;
+    int64_t B = j->y->shape[0], H = j->y->shape[2], d = j->y->shape[3], size = j->k->size;
+    double sine[LOCI_KERN_PAIRS], cosine[LOCI_KERN_PAIRS]; /* room for either type */
+    int32_t of = -1;
 
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
-        int64_t b = i / T, t = i % T;
+        int64_t b = i % B, t = i / B;
         char *y = (char *)loci_ptr(j->y) + (b * ys[0] + t * ys[1]) * size;
         const char *x = (const char *)loci_ptr(j->x) + (b * xs[0] + t * xs[1]) * size;
         int32_t pos = ((const int32_t *)loci_ptr(j->pos))[b * j->pos->strides[0] + t * j->pos->strides[1]];
@@ -162,8 +165,10 @@ static void rope_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
             for (int64_t h = 0; h < H; h++)
                 j->k->map1(LOCI_MAP_COPY, y + (h * ys[2] + turned) * size, x + (h * xs[2] + turned) * size, 1,
                            d - turned, 1, 0);
+        if (turned && pos != of)
+            j->k->angles(sine, cosine, j->n, j->freq, of = pos, j->dir);
         if (turned)
-            j->k->rope(y, ys[2], x, xs[2], H, j->rot, j->first, j->n, j->freq, pos, j->dir);
+            j->k->rope(y, ys[2], x, xs[2], H, j->rot, j->first, j->n, sine, cosine);
     }
 }
 

@@ -7,6 +7,7 @@
  */
 #include "core/model/node_impl.h"
 #include "core/device/cpu.h"
+#include "core/device/fused.h"
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
@@ -256,6 +257,7 @@ static loci_status try_device(void *arg, const char *id, loci_error *err)
     }
     cx->device = (loci_device){cx->device_class->type, 0};
     cx->ops = cx->device_class->get_ext(cx->device_module, LOCI_EXT_OPS);
+    cx->fused = cx->device_class->get_ext(cx->device_module, LOCI_EXT_FUSED);
     o->done = true;
 out:
     return status;

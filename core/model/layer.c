@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One layer of a pass:  u = x + compose(rms(x)),  then ffn.c; forward, once more for the backward, and backward.
+ * One layer of a pass:  u = x + compose(rms(x)),  next = u + ffn(rms(u));  forward, once more for the backward, and
+ * backward.
+ *
+ * A sum and the norm of it are one step, which leaves the norm in s->n; so a layer finds there the norm of its x, from the
+ * layer before it, and leaves that of the next one's.
  *
  * Computed once more, everything has the bits of the first time: state_in is as the forward left it, random numbers
  * follow from seed and step, and state_out is written with what it holds.
@@ -34,12 +38,13 @@ void loci_walk_to(struct walk *w, const loci_pass *p, int layer)
     w->out = (char *)p->state_out + at->state;
 }
 
-loci_status loci_layer_forward(const loci_pass *p, int i, const struct scratch_pieces *s, void *next, bool again,
+loci_status loci_layer_forward(const loci_pass *p, int i, const struct scratch_pieces *s, const struct next_norm *next,
                                loci_error *err)
 {
     loci_status status = LOCI_OK;
     const loci_model *m = p->model;
     const struct loci_layer *l = &m->layers[i];
+    const bool again = !next;
     struct walk w;
     loci_exec x;
     loci_view vx, vy;
@@ -48,7 +53,8 @@ loci_status loci_layer_forward(const loci_pass *p, int i, const struct scratch_p
 
     loci_walk_to(&w, p, i);
     loci_layer_exec(&x, p, w.piece.compose, p->layers[i].compose_saved);
-    LOCI_TRY(loci_rms(&x, m->dtype, s->n, w.x, l->norm1, w.piece.stat1, n, m->eps, err));
+    if (again || i == 0)
+        LOCI_TRY(loci_rms(&x, m->dtype, s->n, w.x, l->norm1, w.piece.stat1, n, m->eps, err));
     if (!loci_covers(&p->batch, p->session.rows, p->width))
         LOCI_TRY(loci_zero(&x, s->y, (uint64_t)(n * m->dim) * loci_dtype_bytes(m->dtype)));
     io.x = loci_view4(&vx, &x, m->dtype, s->n, p->session.rows, p->width, m->dim, -1);
@@ -58,8 +64,13 @@ loci_status loci_layer_forward(const loci_pass *p, int i, const struct scratch_p
     if (!again)
         LOCI_TRY(loci_node_reset(l->compose, &x, w.in, &p->batch, err));
     LOCI_TRY(loci_node_forward(l->compose, &x, &io, err));
-    LOCI_TRY(loci_map2(&x, m->dtype, LOCI_MAP_ADD, w.piece.u, w.x, s->y, n * m->dim, 1, 0, err));
-    status = loci_ffn_forward(&x, p, l, &w.piece, s, next, err);
+    if (m->ffn != LOCI_FFN_NONE) {
+        LOCI_TRY(loci_add_rms(&x, m->dtype, w.piece.u, s->n, w.x, s->y, l->norm2, w.piece.stat2, n, m->eps, err));
+        LOCI_TRY(loci_ffn_forward(&x, p, l, &w.piece, s, again ? NULL : s->y, err));
+    }
+    if (next)
+        status = loci_add_rms(&x, m->dtype, next->x, s->n, m->ffn == LOCI_FFN_NONE ? w.x : w.piece.u, s->y, next->gain,
+                              next->stat, n, m->eps, err);
 out:
     return status;
 }

@@ -44,6 +44,7 @@ typedef struct loci_context {
     loci_module *device_module;
     loci_device device;
     const loci_ops *ops;
+    const struct loci_fused *fused; /* NULL: the device has none */
     loci_text choices; /* lines "attention: cpu (score 110: ...) over ref (10: ...)" */
     struct loci_score {
         const loci_class *cls;

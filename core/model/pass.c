@@ -65,7 +65,7 @@ void loci_carve_scratch(struct scratch_pieces *b, const loci_pass *p, loci_curso
     b->dn = loci_cut(c, wide);
     b->n = loci_cut(c, wide);
     b->f1 = loci_cut(c, ffn);
-    b->f2 = p->session.flags & LOCI_X_SAVE ? loci_cut(c, ffn) : NULL;
+    b->f2 = p->session.flags & LOCI_X_SAVE && !m->cx->fused ? loci_cut(c, ffn) : NULL;
     b->loss = loci_cut(c, n * size);
 }
 
@@ -174,11 +174,31 @@ out:
     return status;
 }
 
+void loci_pass_borrow(loci_pass *p, const loci_pass *lender)
+{
+    p->lender = lender;
+}
+
+static bool lent(const loci_pass *p, uint64_t there, uint64_t wanted)
+{
+    return p->lender && wanted <= there;
+}
+
+/* Of the three memories that may be borrowed. */
+static uint64_t own_bytes(const loci_pass *p)
+{
+    const loci_pass *l = p->lender ? p->lender : p;
+
+    return (lent(p, l->saved_bytes, p->saved_bytes) ? 0 : p->saved_bytes) +
+           (lent(p, l->scratch_bytes, p->scratch_bytes) ? 0 : p->scratch_bytes) +
+           (lent(p, l->host_bytes, p->host_bytes) ? 0 : p->host_bytes);
+}
+
 uint64_t loci_pass_bytes(const loci_pass *p)
 {
     uint64_t states = p->session.flags & LOCI_X_SAVE ? 2 : 1;
 
-    return p->saved_bytes + p->scratch_bytes + p->host_bytes + states * p->state_bytes + p->grad_bytes +
+    return own_bytes(p) + states * p->state_bytes + p->grad_bytes +
            (uint64_t)(p->session.rows * p->session.seq) * sizeof(int32_t) +
            (uint64_t)p->session.runs * sizeof(loci_run);
 }
@@ -187,10 +207,11 @@ loci_status loci_pass_alloc(loci_pass *p, loci_error *err)
 {
     loci_context *cx = p->model->cx;
     bool save = (p->session.flags & LOCI_X_SAVE) != 0;
+    const loci_pass *l = p->lender ? p->lender : p;
 
-    p->saved = loci_device_alloc(cx, p->saved_bytes);
-    p->scratch = loci_device_alloc(cx, p->scratch_bytes);
-    p->host = loci_alloc(p->host_bytes);
+    p->saved = lent(p, l->saved_bytes, p->saved_bytes) ? l->saved : loci_device_alloc(cx, p->saved_bytes);
+    p->scratch = lent(p, l->scratch_bytes, p->scratch_bytes) ? l->scratch : loci_device_alloc(cx, p->scratch_bytes);
+    p->host = lent(p, l->host_bytes, p->host_bytes) ? l->host : loci_alloc(p->host_bytes);
     p->state_in = loci_device_alloc(cx, p->state_bytes);
     p->state_out = save ? loci_device_alloc(cx, p->state_bytes) : p->state_in;
     p->state_grad = save ? loci_device_alloc(cx, p->grad_bytes) : NULL;
@@ -216,9 +237,9 @@ void loci_pass_free(loci_pass *p)
 {
     if (!p)
         return;
-    if (p->saved)
+    if (p->saved && !(p->lender && p->saved == p->lender->saved))
         loci_device_free(p->model->cx, p->saved);
-    if (p->scratch)
+    if (p->scratch && !(p->lender && p->scratch == p->lender->scratch))
         loci_device_free(p->model->cx, p->scratch);
     if (p->state_out && p->state_out != p->state_in)
         loci_device_free(p->model->cx, p->state_out);
@@ -227,7 +248,8 @@ void loci_pass_free(loci_pass *p)
     if (p->state_grad)
         loci_device_free(p->model->cx, p->state_grad);
     loci_free(p->layers);
-    loci_free(p->host);
+    if (!(p->lender && p->host == p->lender->host))
+        loci_free(p->host);
     loci_free(p->pos_data);
     loci_free(p->runs);
     loci_free(p);

@@ -46,15 +46,20 @@ void loci_layer_exec(loci_exec *x, const loci_pass *p, void *saved, uint64_t sav
 loci_status loci_pass_again(loci_pass *p, double scale, double *loss, int64_t *count, double *token_loss,
                             loci_error *err);
 
-/* layer.c: a layer from its x to `next`. again: the same once more for the backward, which asks for no `next`. */
-loci_status loci_layer_forward(const loci_pass *p, int i, const struct scratch_pieces *s, void *next, bool again,
+/* layer.c: a layer from its x to that of the next one, whose norm is left in s->n. NULL: the same once more for the
+ * backward, which asks for no result. */
+struct next_norm {
+    void *x, *stat;
+    const loci_weight *gain;
+};
+loci_status loci_layer_forward(const loci_pass *p, int i, const struct scratch_pieces *s, const struct next_norm *next,
                                loci_error *err);
 /* d(output) in s->dx becomes d(x). */
 loci_status loci_layer_back(const loci_pass *p, int i, const struct scratch_pieces *s, loci_error *err);
 
-/* ffn.c: next = u + ffn(rms(u)), NULL: only what the backward reads; and the adjoint, added to s->dx. */
+/* ffn.c: y = ffn(n) of s->n = rms(u); NULL: only what the backward reads; and the adjoint, added to s->dx. */
 loci_status loci_ffn_forward(const loci_exec *x, const loci_pass *p, const struct loci_layer *l,
-                             const struct layer_pieces *b, const struct scratch_pieces *s, void *next, loci_error *err);
+                             const struct layer_pieces *b, const struct scratch_pieces *s, void *y, loci_error *err);
 loci_status loci_ffn_back(const loci_exec *x, const loci_pass *p, const struct loci_layer *l,
                           const struct layer_pieces *b, const struct scratch_pieces *s, loci_error *err);
 

@@ -59,12 +59,14 @@ loci_status loci_pass_again(loci_pass *p, double scale, double *loss, int64_t *c
     loci_walk_to(&w, p, 0);
     LOCI_TRY(embed(p, &x, w.x, err));
     for (int i = 0; i < m->n_layers; i++) {
+        struct next_norm next = {top.x, top.stat, m->norm};
         /* Without SAVE all layers share one x: the next is written after the last read of this one's. */
-        if (i + 1 < m->n_layers)
+        if (i + 1 < m->n_layers) {
             loci_walk_to(&w, p, i + 1);
-        LOCI_TRY(loci_layer_forward(p, i, &s, i + 1 < m->n_layers ? w.x : top.x, false, err));
+            next = (struct next_norm){w.x, w.piece.stat1, m->layers[i + 1].norm1};
+        }
+        LOCI_TRY(loci_layer_forward(p, i, &s, &next, err));
     }
-    LOCI_TRY(loci_rms(&x, m->dtype, s.n, top.x, m->norm, top.stat, tokens_of(p), m->eps, err));
     LOCI_TRY(loci_head_forward(p, &x, &top, &s, scale, err));
     if (p->targets)
         LOCI_TRY(loci_head_losses(p, &x, s.loss, loss, count, token_loss));
@@ -103,7 +105,7 @@ loci_status loci_pass_backward(loci_pass *p, loci_error *err)
     LOCI_TRY(loci_rms_back(&x, m->dtype, s.dx, top.x, m->norm, top.stat, top.dn, n, err));
     for (int i = m->n_layers; i-- > 0;) {
         if (m->recompute && i + 1 < m->n_layers)
-            LOCI_TRY(loci_layer_forward(p, i, &s, NULL, true, err));
+            LOCI_TRY(loci_layer_forward(p, i, &s, NULL, err));
         LOCI_TRY(loci_layer_back(p, i, &s, err));
     }
     status = m->cx->ops->put(&x, &m->embed->grad.t, loci_view4(&vd, &x, m->dtype, s.dx, n, m->dim, -1, -1),

@@ -22,7 +22,10 @@ static inline loci_tensor *loci_view4(loci_view *v, const loci_exec *x, loci_dty
 /* y [n, out] = x [n, in] w' + beta y, with w [out, in]. */
 loci_status loci_linear(const loci_exec *x, loci_dtype dtype, void *y, const void *in, const loci_weight *w, int64_t n,
                         double beta, loci_error *err);
-/* dx [n, in] = dy w + beta dx (dx NULL: not wanted); dw += dy' x. */
+/* dx [n, in] = dy w + beta dx. */
+loci_status loci_linear_dx(const loci_exec *x, loci_dtype dtype, void *dx, const loci_weight *w, const void *dy, int64_t n,
+                           double beta, loci_error *err);
+/* The same, unless dx is NULL, and dw += dy' x. */
 loci_status loci_linear_back(const loci_exec *x, loci_dtype dtype, void *dx, const void *in, const loci_weight *w,
                              const void *dy, int64_t n, double beta, loci_error *err);
 /* out = alpha f(a) + beta out over n elements; likewise f(a, b). */
@@ -35,6 +38,9 @@ loci_status loci_rms(const loci_exec *x, loci_dtype dtype, void *y, const void *
                      int64_t n, double eps, loci_error *err);
 loci_status loci_rms_back(const loci_exec *x, loci_dtype dtype, void *dx, const void *in, const loci_weight *gain,
                           const void *stat, const void *dy, int64_t n, loci_error *err);
+/* u = a + b, y = rms(u) o gain, in one pass where the device can (core/device/fused.h). u may be a or b. */
+loci_status loci_add_rms(const loci_exec *x, loci_dtype dtype, void *u, void *y, const void *a, const void *b,
+                         const loci_weight *gain, void *stat, int64_t n, double eps, loci_error *err);
 loci_status loci_zero(const loci_exec *x, void *p, uint64_t bytes);
 /* Do the runs cover every token of [rows, seq]? */
 bool loci_covers(const loci_batch *b, int64_t rows, int64_t seq);

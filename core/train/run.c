@@ -79,6 +79,7 @@ static loci_status open_model(struct run *r, loci_error *err)
     LOCI_TRY(loci_pass_new(&r->train, r->model, r->rows, r->seq, r->rows, r->rows,
                            loci_data_longest(r->data, r->rows, r->seq), flags, err));
     LOCI_TRY(loci_pass_new(&r->eval, r->model, r->rows, r->seq, r->rows, r->rows, r->seq, 0, err));
+    loci_pass_borrow(r->eval, r->train);
     LOCI_TRY(memory_plan(r, err));
     LOCI_TRY(loci_model_alloc(r->model, true, r->seed, err));
     LOCI_TRY(loci_pass_alloc(r->train, err));
@@ -351,8 +352,8 @@ static loci_status log_end(struct run *r, const loci_result *o, loci_error *err)
 static void close_run(struct run *r)
 {
     loci_joblog_close(r->log, NULL);
-    loci_pass_free(r->train);
     loci_pass_free(r->eval);
+    loci_pass_free(r->train);
     loci_model_free(r->model);
     loci_context_free(r->cx);
     loci_data_free(r->data);

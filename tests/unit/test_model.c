@@ -357,6 +357,70 @@ static void recomputed_activations_change_no_bit_and_take_less_memory(void)
     }
 }
 
+/* core/device/fused.h: what it offers is one way to compute, not another result. */
+static void a_device_without_fused_passes_takes_the_same_step(void)
+{
+    static const char *const nets[] = {"ffn = swiglu\n", "ffn = gelu\n", "ffn = none\n"};
+
+    for (int i = 0; i < 6; i++) {
+        double loss[2];
+        uint64_t bytes[2];
+        void *g[2];
+        int64_t n = 0;
+        for (int without = 0; without < 2; without++) {
+            struct world w;
+            char text[200];
+            snprintf(text, sizeof text, "[model]\n%s[train]\nrecompute = %s\n", nets[i % 3], i < 3 ? "none" : "layer");
+            CK_OK(open_world(&w, text, LOCI_X_SAVE | LOCI_X_TRAIN, SEQ, SEQ));
+            CU_ASSERT_PTR_NOT_NULL(w.cx->fused);
+            if (without)
+                w.cx->fused = NULL;
+            loci_pass_free(w.p);
+            CK_OK(loci_pass_new(&w.p, w.m, ROWS, SEQ, ROWS * 3, ROWS * 3, SEQ, LOCI_X_SAVE | LOCI_X_TRAIN, &ck_err));
+            CK_OK(loci_pass_alloc(w.p, &ck_err));
+            bytes[without] = loci_pass_bytes(w.p);
+            loss[without] = loss_of(&w, packed, 3);
+            CK_OK(loci_pass_backward(w.p, &ck_err));
+            g[without] = gradients(&w);
+            n = (int64_t)w.m->weights.elements;
+            close_world(&w);
+        }
+        CK_TRUE(fabs(loss[0] - loss[1]) <= 1e-13 * fabs(loss[0]), "%s: %.17g and %.17g", nets[i % 3], loss[0], loss[1]);
+        CK_TRUE(ck_rms(g[0], g[1], (size_t)n) < 1e-13, "%s: %.3g", nets[i % 3], ck_rms(g[0], g[1], (size_t)n));
+        CK_TRUE(i % 3 == 2 ? bytes[0] == bytes[1] : bytes[0] < bytes[1], "%s: %llu bytes and %llu", nets[i % 3],
+                (unsigned long long)bytes[0], (unsigned long long)bytes[1]);
+        loci_free(g[0]);
+        loci_free(g[1]);
+    }
+}
+
+/* An evaluation in the memory of a training. */
+static void a_pass_in_borrowed_memory_gives_the_same_bits_and_takes_less(void)
+{
+    struct world w;
+    loci_pass *own = NULL, *guest = NULL;
+    double trained, alone = 0, beside = 1;
+    int64_t count;
+
+    CK_OK(open_world(&w, every[0], LOCI_X_SAVE | LOCI_X_TRAIN, SEQ, SEQ));
+    CK_OK(loci_pass_new(&own, w.m, ROWS, SEQ, ROWS, ROWS, SEQ, 0, &ck_err));
+    CK_OK(loci_pass_new(&guest, w.m, ROWS, SEQ, ROWS, ROWS, SEQ, 0, &ck_err));
+    loci_pass_borrow(guest, w.p);
+    CK_OK(loci_pass_alloc(own, &ck_err));
+    CK_OK(loci_pass_alloc(guest, &ck_err));
+    CU_ASSERT_PTR_EQUAL(guest->saved, w.p->saved);
+    CU_ASSERT_TRUE(loci_pass_bytes(guest) < loci_pass_bytes(own));
+    trained = loss_of(&w, NULL, 0);
+    CK_OK(loci_pass_backward(w.p, &ck_err));
+    CK_OK(loci_pass_forward(own, w.in, w.next, NULL, 0, 0, 0, 0, &alone, &count, NULL, &ck_err));
+    CK_OK(loci_pass_forward(guest, w.in, w.next, NULL, 0, 0, 0, 0, &beside, &count, NULL, &ck_err));
+    CU_ASSERT_EQUAL(alone, beside);
+    CU_ASSERT_EQUAL(trained, loss_of(&w, NULL, 0));
+    loci_pass_free(own);
+    loci_pass_free(guest);
+    close_world(&w);
+}
+
 static void a_head_in_pieces_is_the_head_at_once(void)
 {
     static const uint64_t limits[] = {1, 3 * VOCAB * 8, 5 * VOCAB * 8 + 1};
@@ -529,6 +593,8 @@ static void a_number_that_is_not_finite_is_named(void)
     X(packed_documents_equal_documents_alone) \
     X(the_bits_do_not_depend_on_the_threads) \
     X(recomputed_activations_change_no_bit_and_take_less_memory) \
+    X(a_device_without_fused_passes_takes_the_same_step) \
+    X(a_pass_in_borrowed_memory_gives_the_same_bits_and_takes_less) \
     X(a_head_in_pieces_is_the_head_at_once) \
     X(no_memory_is_the_plain_block) \
     X(equal_names_start_equal) \

@@ -5,7 +5,7 @@
  */
 #include "tests/unit/ops_tools.h"
 
-static const int64_t lengths[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 300};
+static const int64_t lengths[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 300, 2049};
 #define N_LENGTHS (sizeof lengths / sizeof *lengths)
 
 /* ---- norms ------------------------------------------------------------------------------------------------------ */
