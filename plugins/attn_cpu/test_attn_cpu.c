@@ -187,7 +187,7 @@ static void cpu__a_single_query_is_kept_from_what_it_does_not_see(void)
         const attn_how how = {.dtype = 'f', .forward_only = 1};
         attn_out *was, *is, *seen;
 
-        setenv("LOCI_CPU", levels[level], 1);
+        take_level(level);
         p->a.causal = 1;
         p->a.offset = 50;
         was = attn_run(attn_host(), &loci_attn_cpu_class, p, how);
@@ -201,7 +201,7 @@ static void cpu__a_single_query_is_kept_from_what_it_does_not_see(void)
             CU_ASSERT(isnan(seen->o[x]) == (x % 5 == 2));
         attn_done();
     }
-    unsetenv("LOCI_CPU");
+    leave_levels();
 }
 
 static void cpu__far_positions_equal_ref(void)
@@ -405,7 +405,7 @@ static void cpu__exponential_is_good_to_three_units_in_the_last_place(void)
         p->k[1] = p->v[1] = 1;
         for (int64_t i = 0; i < p->T; i++)
             p->q[i] = (float)(-(level == 3 ? 700.0 : 87.0) * (double)i / (double)p->T);
-        setenv("LOCI_CPU", levels[level % 3], 1);
+        take_level(level % 3);
         o = attn_run(attn_host(), &loci_attn_cpu_class, p,
                      (attn_how){.dtype = level == 3 ? 'd' : 'f', .forward_only = 1});
         for (int64_t i = 0; o && i < p->T; i++)
@@ -413,7 +413,7 @@ static void cpu__exponential_is_good_to_three_units_in_the_last_place(void)
         CK_TRUE(o && most < 3 * unit, "%s: off by %.2f units", level == 3 ? "double" : levels[level], most / unit);
         attn_done();
     }
-    unsetenv("LOCI_CPU");
+    leave_levels();
 }
 
 static void cpu__memory_does_not_grow_with_the_square(void)
@@ -461,7 +461,7 @@ static void cpu__an_undefined_value_reaches_only_who_sees_it(void)
             const attn_how how = {.dtype = n & 1 ? 'd' : 'f', .forward_only = 1};
             attn_out *was, *is;
 
-            setenv("LOCI_CPU", levels[level], 1);
+            take_level(level);
             p->a.causal = 1;
             p->a.window_left = 9;
             was = attn_run(attn_host(), &loci_attn_cpu_class, p, how);
@@ -478,7 +478,7 @@ static void cpu__an_undefined_value_reaches_only_who_sees_it(void)
                 CU_ASSERT(is->lse[x] == was->lse[x]);
             attn_done();
         }
-    unsetenv("LOCI_CPU");
+    leave_levels();
 }
 
 #define TESTS(X) \
