@@ -87,9 +87,9 @@ static void cpu__each_feature_and_their_combinations_equal_ref(void)
     static const int64_t heads[][3] = {{1, 1, 1}, {4, 2, 2}, {4, 4, 1}, {6, 2, 3}, {4, 1, 2}, {6, 6, 6}};
     pool all = {{{0}}, {0}, {0}};
 
-    for (int n = 0; n < FEATURES + 160; n++) {
+    for (int n = 0; n < FEATURES + 110; n++) {
         const int64_t *H = heads[ck_bits() % 6];
-        int64_t T = 1 + (int64_t)(ck_bits() % (n % 4 ? 30 : 150)), S = 1 + (int64_t)(ck_bits() % (n % 4 ? 60 : 300));
+        int64_t T = 1 + (int64_t)(ck_bits() % (n % 4 ? 30 : 150)), S = 1 + (int64_t)(ck_bits() % (n % 4 ? 60 : 200));
         attn_prob *p = attn_new(1 + (int64_t)(ck_bits() % 3), T, S, H[0], H[1], H[2], 1 + (int64_t)(ck_bits() % 20),
                                 1 + (int64_t)(ck_bits() % 20));
         char what[40];
@@ -111,7 +111,7 @@ static void cpu__each_feature_and_their_combinations_equal_ref(void)
 /* Tiles of both widths, several strips and blocks, and the tails of each. */
 static void cpu__many_strips_share_their_keys(void)
 {
-    static const int64_t size[][5] = {{1, 500, 610, 2, 1}, {1, 193, 129, 1, 1}, {2, 401, 401, 16, 2}};
+    static const int64_t size[][5] = {{1, 400, 300, 2, 1}, {1, 193, 129, 1, 1}, {1, 390, 140, 16, 2}};
     pool all = {{{0}}, {0}, {0}};
 
     for (int n = 0; n < 3; n++)
@@ -132,12 +132,12 @@ static void cpu__many_strips_share_their_keys(void)
 /* The kernel of decoding, with each feature. */
 static void cpu__a_single_query_equals_ref(void)
 {
-    static const int64_t widths[][2] = {{33, 70}, {64, 64}, {3, 130}, {80, 5}};
+    static const int64_t widths[][2] = {{33, 39}, {64, 64}, {3, 130}, {80, 5}};
     pool all = {{{0}}, {0}, {0}};
 
     for (int n = 0; n < 2 * FEATURES; n++) {
         const int64_t *w = widths[n % 4];
-        attn_prob *p = attn_new(2, 1, n % 3 ? 270 : 12, 4, 2, 1, w[0], w[1]);
+        attn_prob *p = attn_new(2, 1, n % 3 ? 150 : 12, 4, 2, 1, w[0], w[1]);
 
         p->a.offset = p->S - 1 - n % 2;
         p->a.causal = 1;
@@ -155,7 +155,7 @@ static void cpu__parts_of_the_keys_of_a_single_query_merge(void)
     pool all = {{{0}}, {0}, {0}};
 
     for (int n = 0; n < FEATURES + 5; n++) {
-        attn_prob *p = attn_new(2, 1, 2300, 4, 2, 1, n % 2 ? 9 : 16, 5);
+        attn_prob *p = attn_new(n < FEATURES ? 1 : 2, 1, 2300, 2, 1, 2, n % 2 ? 9 : 16, 5);
         char what[40];
 
         p->a.offset = n % 3 ? p->S - 1 : 1100;
