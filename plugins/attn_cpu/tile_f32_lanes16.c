@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tile.tmpl as float32 with the vectors of AVX-512, for processors without: the compiler makes two or four of each. Only
- * tests have it, in place of tile_f32_avx512.c, so that they walk its text everywhere. */
+ * tile.tmpl as float32 with the vectors of AVX-512, for processors without: the compiler makes two or four of each.
+ * Only tests have it, in place of tile_f32_avx512.c, so that they walk its text everywhere. */
 #define REAL float
 #define INT int32_t
 #define LANES 16

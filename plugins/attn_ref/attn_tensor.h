@@ -138,7 +138,7 @@ static inline attn_tensor *attn_make(char dtype, int odd, const int64_t *dims)
         memset(x->owned + x->t.byte_offset, 1, (size_t)attn_count(x) * size);
     else
         ATTN_EACH(x, i)
-        memset(x->owned + ((uint8_t *)attn_at(x, i) - x->block), 1, size);
+    memset(x->owned + ((uint8_t *)attn_at(x, i) - x->block), 1, size);
     return x;
 }
 
