@@ -10,10 +10,27 @@
 #include <float.h>
 
 #include "../attn_ref/attn_features.h"
+#include "tile.h"
 
-extern const loci_class loci_attn_ref_class, loci_attn_cpu_class;
+extern const loci_class loci_attn_ref_class;
+extern const tile_ops attn_cpu_tile_f32_lanes16;
 
 static const char *const levels[] = {"ref", "avx2", "avx512"};
+
+/* Calls from here on are of that level; where the machine has no AVX-512 its text runs in narrower vectors. */
+static inline void take_level(int level)
+{
+    setenv("LOCI_CPU", levels[level], 1);
+    attn_cpu_tile_only = NULL;
+    if (level == CPU_AVX512 && tile_machine() < CPU_AVX512 && tile_machine() >= attn_cpu_tile_f32_lanes16.level)
+        attn_cpu_tile_only = &attn_cpu_tile_f32_lanes16;
+}
+
+static inline void leave_levels(void)
+{
+    unsetenv("LOCI_CPU");
+    attn_cpu_tile_only = NULL;
+}
 
 /* Largest difference; -inf agrees with -inf only. */
 static inline double worst(const double *got, const double *want, int64_t n, double *peak)
@@ -100,7 +117,7 @@ static inline void add_float(pool *all, const attn_prob *p, int odd)
     for (int level = 0; d && ref && level < 3; level++) {
         attn_out *cpu;
 
-        setenv("LOCI_CPU", levels[level], 1);
+        take_level(level);
         cpu = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'f', .odd = odd});
         for (int i = 0; cpu && i < n; i++) {
             double sum = squares(get(cpu, r + i), get(d, r + i), r[i].n);
@@ -110,7 +127,7 @@ static inline void add_float(pool *all, const attn_prob *p, int odd)
             all->cpu[level][i] += sum;
         }
     }
-    unsetenv("LOCI_CPU");
+    leave_levels();
 }
 
 static inline void judge(const pool *all, const char *what)

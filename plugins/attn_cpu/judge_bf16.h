@@ -24,7 +24,7 @@ typedef struct kernel {
     int runs;        /* here */
 } kernel;
 
-static int bit(const char *name)
+static inline int bit(const char *name)
 {
 #if defined(__x86_64__)
     if (strcmp(name, "vectors") == 0)
@@ -39,7 +39,7 @@ static int bit(const char *name)
 }
 
 /* The kernels, and how many. */
-static int kernels(kernel *all)
+static inline int kernels(kernel *all)
 {
     int n = 0;
 
@@ -62,7 +62,7 @@ static kernel the_kernels[4];
 static const bf16_ops *counted;
 static _Atomic int units_left;
 
-static int count_left(const cpu_call *c, char *room, int64_t b, int64_t h, int64_t unit)
+static inline int count_left(const cpu_call *c, char *room, int64_t b, int64_t h, int64_t unit)
 {
     int done = counted->forward(c, room, b, h, unit);
 
@@ -70,7 +70,7 @@ static int count_left(const cpu_call *c, char *room, int64_t b, int64_t h, int64
     return done;
 }
 
-static int count_left_back(const cpu_call *c, char *room, int64_t b, int64_t kh)
+static inline int count_left_back(const cpu_call *c, char *room, int64_t b, int64_t kh)
 {
     int done = counted->backward(c, room, b, kh);
 
@@ -79,7 +79,7 @@ static int count_left_back(const cpu_call *c, char *room, int64_t b, int64_t kh)
 }
 
 /* how.dtype is bf16. */
-static attn_out *run_how(const kernel *k, const struct ck_host *h, const attn_prob *p, attn_how how)
+static inline attn_out *run_how(const kernel *k, const struct ck_host *h, const attn_prob *p, attn_how how)
 {
     static bf16_ops counting;
     attn_out *o;
@@ -97,7 +97,7 @@ static attn_out *run_how(const kernel *k, const struct ck_host *h, const attn_pr
 }
 
 /* The same call by the tiles of f32. */
-static attn_out *run_tiles(const attn_prob *p, attn_how how)
+static inline attn_out *run_tiles(const attn_prob *p, attn_how how)
 {
     attn_out *o;
 
@@ -109,7 +109,7 @@ static attn_out *run_tiles(const attn_prob *p, attn_how how)
 }
 
 /* A forward alone. */
-static attn_out *run(const kernel *k, const attn_prob *p, int odd)
+static inline attn_out *run(const kernel *k, const attn_prob *p, int odd)
 {
     return run_how(k, attn_host(), p, (attn_how){.odd = odd, .forward_only = 1});
 }
@@ -124,7 +124,7 @@ typedef struct sums {
 } sums;
 
 /* Where no unit has to be left none may be: the tiles would hide what the kernel does wrong. */
-static void take_in(sums *all, const attn_prob *p, int odd, int may_leave)
+static inline void take_in(sums *all, const attn_prob *p, int odd, int may_leave)
 {
     attn_out *d = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'd'});
     attn_out *ref = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'b', .given = d});
@@ -152,7 +152,7 @@ static void take_in(sums *all, const attn_prob *p, int odd, int may_leave)
     }
 }
 
-static void verdict(const sums *all, const char *what)
+static inline void verdict(const sums *all, const char *what)
 {
     EACH_KERNEL(k)
     {

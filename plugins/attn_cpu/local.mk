@@ -45,6 +45,12 @@ check_LTLIBRARIES += %D%/libamx_emulated.la
 amx_emulated = %D%/libamx_emulated.la
 endif
 
+# The text of AVX-512 in vectors that this compiler's machine has, for tests.
+check_LTLIBRARIES += %D%/libtile_lanes16.la
+%C%_libtile_lanes16_la_SOURCES = %D%/tile_f32_lanes16.c
+%C%_libtile_lanes16_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)
+%C%_libtile_lanes16_la_CFLAGS = $(KERNEL_CFLAGS) $(AVX2_CFLAGS) -Wno-psabi
+
 %C%_libattn_cpu_la_SOURCES = %D%/class.c %D%/call.c %D%/check.h %D%/desc.c %D%/run.c %D%/pick.c \
                              %D%/bf16.c %D%/bf16.h %D%/bf16_pick.c
 %C%_libattn_cpu_la_CPPFLAGS = $(%C%_cpu_cppflags)
@@ -60,14 +66,19 @@ plugin_LTLIBRARIES += %D%/attn_cpu.la
 EXTRA_DIST += %D%/README.md %D%/tile.tmpl %D%/tile_back.tmpl %D%/tile_keys.tmpl %D%/tile_one.tmpl %D%/tile_pair.tmpl \
               %D%/tile_room.tmpl %D%/tile_turn.tmpl %D%/tile_vec.tmpl %D%/amx.tmpl %D%/amx_back.tmpl
 
-check_PROGRAMS += %D%/test_attn_cpu %D%/test_attn_desc %D%/test_attn_bf16
+check_PROGRAMS += %D%/test_attn_cpu %D%/test_attn_one %D%/test_attn_desc %D%/test_attn_bf16 %D%/test_attn_bf16_edge
 %C%_test_attn_cpu_SOURCES = %D%/test_attn_cpu.c %D%/judge.h
-%C%_test_attn_cpu_LDADD = %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
+%C%_test_attn_cpu_LDADD = %D%/libtile_lanes16.la %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
+%C%_test_attn_one_SOURCES = %D%/test_attn_one.c %D%/judge.h
+%C%_test_attn_one_LDADD = %D%/libtile_lanes16.la %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
 %C%_test_attn_desc_SOURCES = %D%/test_attn_desc.c %D%/judge.h
-%C%_test_attn_desc_LDADD = %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
+%C%_test_attn_desc_LDADD = %D%/libtile_lanes16.la %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
 %C%_test_attn_bf16_SOURCES = %D%/test_attn_bf16.c %D%/judge_bf16.h %D%/judge.h %D%/amx_emulated.h
 %C%_test_attn_bf16_CPPFLAGS = $(AM_CPPFLAGS) $(%C%_cpu_cppflags)
-%C%_test_attn_bf16_LDADD = $(amx_emulated) %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
+%C%_test_attn_bf16_LDADD = $(amx_emulated) %D%/libtile_lanes16.la %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
+%C%_test_attn_bf16_edge_SOURCES = %D%/test_attn_bf16_edge.c %D%/judge_bf16.h %D%/judge.h %D%/amx_emulated.h
+%C%_test_attn_bf16_edge_CPPFLAGS = $(AM_CPPFLAGS) $(%C%_cpu_cppflags)
+%C%_test_attn_bf16_edge_LDADD = $(amx_emulated) %D%/libtile_lanes16.la %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
 
 # Times the kernels that a machine would not choose, too.
 BENCH_PROGS += %D%/time_bf16

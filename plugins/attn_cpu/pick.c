@@ -8,6 +8,8 @@
 
 #include "tile.h"
 
+const tile_ops *attn_cpu_tile_only;
+
 int tile_machine(void)
 {
 #if defined(__x86_64__)
@@ -43,6 +45,8 @@ const tile_ops *tile_pick(void)
     int level = tile_machine(), most = tile_cap();
     const tile_ops *best = all[0];
 
+    if (attn_cpu_tile_only)
+        return attn_cpu_tile_only;
     level = level < most ? level : most;
     for (size_t n = 0; n < sizeof all / sizeof *all; n++)
         if (all[n]->level <= level)

@@ -26,7 +26,7 @@ static void cpu__bf16_errs_at_most_twice_as_much_as_ref(void)
         ck_seed = stream;
         ref = attn_run(attn_host(), &loci_attn_ref_class, p, (attn_how){.dtype = 'b', .given = d});
         for (int level = 0; d && ref && level < 3; level++) {
-            setenv("LOCI_CPU", levels[level], 1);
+            take_level(level);
             ck_seed = stream;
             cpu = attn_run(attn_host(), &loci_attn_cpu_class, p, (attn_how){.dtype = 'b', .given = d, .odd = n % 2});
             for (int i = 0; cpu && i < results(p, r); i++)
@@ -36,7 +36,7 @@ static void cpu__bf16_errs_at_most_twice_as_much_as_ref(void)
             all.ref[i] += squares(get(ref, r + i), get(d, r + i), r[i].n);
             all.want[i] += squares(get(d, r + i), NULL, r[i].n);
         }
-        unsetenv("LOCI_CPU");
+        leave_levels();
         attn_done();
     }
     judge(&all, "bf16");

@@ -92,6 +92,8 @@ typedef struct tile_ops {
 #include "tile.inc"
 #undef TILE
 extern const tile_ops attn_cpu_tile_f64;
+/* Tests set the float kernel here. */
+extern const tile_ops *attn_cpu_tile_only;
 
 /* ---- questions about a call ---- */
 

@@ -134,7 +134,10 @@ static inline attn_tensor *attn_make(char dtype, int odd, const int64_t *dims)
     memset(x->block, 0xA5, x->bytes);
     x->t.data = x->block;
     x->t.byte_offset = odd ? 9 * size : 8 * size;
-    ATTN_EACH(x, i)
+    if (!odd) /* at once: a scratch has millions of bytes */
+        memset(x->owned + x->t.byte_offset, 1, (size_t)attn_count(x) * size);
+    else
+        ATTN_EACH(x, i)
     memset(x->owned + ((uint8_t *)attn_at(x, i) - x->block), 1, size);
     return x;
 }
@@ -217,11 +220,18 @@ static inline void attn_get(const attn_tensor *x, double *to)
     }
 }
 
+#define ATTN_ONES 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1
+
 static inline int attn_intact(const attn_tensor *x)
 {
-    for (size_t i = 0; x && i < x->bytes; i++)
+    static const uint8_t owned[64] = {ATTN_ONES, ATTN_ONES, ATTN_ONES, ATTN_ONES};
+
+    for (size_t i = 0; x && i < x->bytes; i++) {
+        while (i + sizeof owned < x->bytes && memcmp(x->owned + i, owned, sizeof owned) == 0)
+            i += sizeof owned;
         if (!x->owned[i] && x->block[i] != 0xA5)
             return 0;
+    }
     return 1;
 }
 
