@@ -98,7 +98,7 @@ check_PROGRAMS += %D%/test_simt
 
 check_PROGRAMS += %D%/test_attn
 %C%_test_attn_SOURCES = %D%/test_attn.c %D%/attn_judge.h $(attn_kernels) plugins/attn_cuda/attn_class.c plugins/attn_cuda/attn_call.c \
-                        plugins/attn_cuda/attn_desc.c plugins/attn_cuda/attn_check.c \
+                        plugins/attn_cuda/attn_desc.c plugins/attn_cuda/attn_list.c \
                         plugins/attn_cuda/attn_call.h plugins/attn_cuda/attn.h
 %C%_test_attn_CXXFLAGS = $(SIMT_CXXFLAGS)
 %C%_test_attn_LDADD = %D%/libsimt.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
