@@ -9,6 +9,12 @@ simt_shim = %D%/simt.cc %D%/simt.h %D%/warp.cc %D%/fiber.cc %D%/fiber.h %D%/site
 attn_kernels = %D%/attn_forward.cc %D%/attn_queries.cc %D%/attn_keys.cc %D%/attn_sums.cc
 dist_check_SCRIPTS += %D%/mutate.sh
 LONG_TESTS += %D%/nvcc.sh %D%/long.sh
+# In a build --with-cuda: what the compiler made of the kernels, and the plugin where there is no driver.
+if HAVE_CUDA
+dist_check_SCRIPTS += %D%/compiled.sh %D%/no_driver.sh
+else
+EXTRA_DIST += %D%/compiled.sh %D%/no_driver.sh
+endif
 EXTRA_DIST += %D%/README.md %D%/mutate %D%/toys.cu plugins/attn_cuda/gpu.h plugins/attn_cuda/attn_forward.cu \
               plugins/attn_cuda/attn_queries.cu plugins/attn_cuda/attn_keys.cu plugins/attn_cuda/attn_sums.cu \
               plugins/attn_cuda/attn_tile.h plugins/attn_cuda/attn_pair.h plugins/attn_cuda/attn_load.h \
