@@ -72,7 +72,7 @@ its_steps_run_and_make_a_page() {
     ln -s "$LOCI_COMMAND" build/loci
     gpu_check --only 'check [dh]*/[ch]*' --page page.md
     exits 0
-    prints 'passed' 'check device/cuda' 'written: page.md'
+    prints 'passed' 'check device/cuda' 'page.md'
     has_all page.md 'Pretended card, 8.0' '| check device/cuda | passed |' 'Not measured.'
     printf '#!/bin/sh\nexit 1\n' >bin/nvcc
     rm build/loci
