@@ -109,6 +109,20 @@ static loci_status ask_promises(loci_check *c, uint64_t needed, loci_error *err)
     return status;
 }
 
+/* A device that says it is not here is skipped by the tests that would open it. */
+static loci_status skip_absent(loci_check *c, const loci_check_test *test)
+{
+    loci_fit fit = {.struct_size = sizeof fit};
+    loci_shape shape = {.struct_size = sizeof shape};
+    loci_config config = {.struct_size = sizeof config};
+
+    if (strcmp(c->kind, "device") != 0 || !strncmp(test->id, "fit.", 4) || !strcmp(test->id, "class.text"))
+        return LOCI_OK;
+    if (c->cls->fit(&c->cx->host, &config, &shape, &fit) != LOCI_OK || fit.score > 0)
+        return LOCI_OK;
+    return loci_check_skip(c, "%.*s", (int)sizeof fit.reason, fit.reason);
+}
+
 loci_status loci_check_open(loci_check *c, const loci_check_run *run, const loci_check_test *test, bool *asked_wrongly,
                             loci_error *err)
 {
@@ -134,6 +148,7 @@ loci_status loci_check_open(loci_check *c, const loci_check_run *run, const loci
     *asked_wrongly = status == LOCI_E_CONFIG;
     LOCI_TRY(status);
     LOCI_TRY(loci_registry_find(c->cx->registry, &c->cls, c->kind, c->id, NULL, err));
+    LOCI_TRY(skip_absent(c, test));
     if (test->caps)
         LOCI_TRY(ask_promises(c, test->caps, err));
 out:

@@ -49,7 +49,8 @@ it_is_listed_with_both_classes() {
     exits 0
     prints 'device/cuda' 'attention/cuda'
     loci info attention/cuda
-    exits 0
+    exits 4
+    says "device cuda: not used: $why" 'cuda runs on the device cuda only'
 }
 
 explain_and_doctor_say_why_it_declines() {
