@@ -60,6 +60,8 @@ static loci_status open_context(struct session *s, const char *backend, const ch
         status = loci_fail(err, LOCI_E_ARG, "memory.backend is none: name a memory to measure with --backend");
         goto out;
     }
+    if (!bench_is_model() && !loci_conf_is_set(s->conf, -1, "run", "device"))
+        LOCI_TRY(set(s->conf, "run.device", "cpu", "bench", err));
     LOCI_TRY(loci_context_new(&s->cx, s->conf, s->o->plugin_path, s->o->allow_unknown, err));
 out:
     return status;
@@ -83,6 +85,10 @@ static loci_status know_machine(struct session *s, enum loci_bench_unit unit, lo
 
     if (s->machine.peak[unit].flops > 0)
         return LOCI_OK;
+    if (s->cx->device.type != LOCI_CPU) { /* what a device could do at most is not measured: shares stay empty */
+        s->machine.threads = s->cx->device_class->workers(s->cx->device_module);
+        return LOCI_OK;
+    }
     LOCI_TRY(loci_bench_find_peak(&s->machine, s->cx, unit, &s->how, err));
     if (s->machine.read <= 0)
         LOCI_TRY(loci_bench_bandwidth(&s->machine, s->cx, &s->how, err));
@@ -125,6 +131,8 @@ static loci_status measure(struct session *s, struct bench_case *c, const char *
     loci_bench_how how = s->how;
     loci_bench_row r;
 
+    if (s->cx->device.type != LOCI_CPU && (bench_ask.what == BENCH_GEMM || bench_ask.what == BENCH_CALL))
+        return loci_fail(err, LOCI_E_UNSUPPORTED, "bench %s measures the cpu only: set run.device = cpu", c->what);
     announce(s, c, backend);
     how.cold = bench_ask.cold || (bench_ask.what == BENCH_ATTENTION && c->z.pass == LOCI_BENCH_DECODE);
     if (bench_ask.what == BENCH_GEMM)

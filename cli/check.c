@@ -14,11 +14,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { KEY_LEVEL = 2000, KEY_ONLY, KEY_LIST, KEY_FAILED, KEY_JUNIT, KEY_SEED, KEY_IN_PROCESS, KEY_LIMIT };
+enum { KEY_LEVEL = 2000, KEY_ONLY, KEY_LIST, KEY_FAILED, KEY_JUNIT, KEY_SEED, KEY_IN_PROCESS, KEY_LIMIT, KEY_DEVICE };
 
 static struct {
     int level;
-    const char *only, *junit;
+    const char *only, *junit, *device;
     bool list, only_failed, in_process, seed_given;
     uint64_t seed;
     double limit;
@@ -30,6 +30,8 @@ static const struct argp_option own[] = {
     {"list", KEY_LIST, 0, 0, "Say which tests there are and what holds when each passes; run none", 1},
     {"only-failed", KEY_FAILED, 0, 0, "Print the tests that fail only", 1},
     {"junit", KEY_JUNIT, "FILE", 0, "Also write the results as JUnit's XML", 1},
+    {"device", KEY_DEVICE, "NAME", 0,
+     "Where its tensors live, cpu or cuda: run.device (the device in the same file, else cpu)", 1},
     {"seed", KEY_SEED, "N", 0, "Seed of every random number of the tests (1)", 1},
     {"limit", KEY_LIMIT, "SECONDS", 0, "Time a test may take (60)", 1},
     {"in-process", KEY_IN_PROCESS, 0, 0, "Run the tests in this process, without limits: for a debugger", 1},
@@ -54,6 +56,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_FAILED:
         want.only_failed = true;
+        return 0;
+    case KEY_DEVICE:
+        want.device = arg;
         return 0;
     case KEY_JUNIT:
         want.junit = arg;
@@ -151,6 +156,8 @@ static void print_command(const struct told *t, const loci_check_result *r)
         print_word("-c ", t->o->configs[i]);
     for (size_t i = 0; i < t->o->n_sets; i++)
         print_word("--set ", t->o->sets[i]);
+    if (want.device)
+        print_word("--device ", want.device);
     if (t->o->plugin_path)
         print_word("--plugin-path ", t->o->plugin_path);
     if (t->o->threads)
@@ -254,6 +261,7 @@ static loci_status run(const struct options *o, loci_error *err)
 {
     loci_conf *conf = NULL;
     loci_status status = LOCI_OK;
+    char device[64];
 
     if (want.list && o->json)
         return cli_print_json(list_json(), err);
@@ -268,6 +276,10 @@ static loci_status run(const struct options *o, loci_error *err)
         return loci_fail(err, LOCI_E_ARG,
                          "--json and --junit describe one plugin, and %zu are named: check one at a time", o->n_words);
     LOCI_TRY(cli_config(&conf, o, NULL, err));
+    if (want.device) {
+        snprintf(device, sizeof device, "run.device=%s", want.device);
+        LOCI_TRY(loci_conf_set(conf, device, "--device", err));
+    }
     for (size_t i = 0; i < o->n_words; i++) {
         loci_error why = LOCI_ERROR_INIT;
         loci_status one = check_one(o, conf, o->words[i], &why);

@@ -51,7 +51,7 @@ _LOCI_EOF
     rm -f conftest.cu conftest.o
     test -n "$NVCCFLAGS" || NVCCFLAGS="-O3"
     test -n "$CUDA_ARCH" ||
-      CUDA_ARCH="-gencode arch=compute_80,code=@<:@sm_80,compute_80@:>@ -gencode arch=compute_90,code=sm_90"
+      CUDA_ARCH="-gencode arch=compute_80,code=@<:@sm_80,sm_90,compute_80@:>@"
   ])
   AC_SUBST([CUDA_CPPFLAGS])
   AC_SUBST([CUDA_LIBS])

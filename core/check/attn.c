@@ -164,6 +164,23 @@ static void settle(loci_subject *s, const struct problem *p)
         memset(lse->grad, 0, lse->elements * sizeof *lse->grad);
 }
 
+/* Does fit take this with a backward to follow? Its reason, when not, is the remark of the test. */
+static bool serves_back(loci_check *c, const loci_subject *s)
+{
+    loci_error unused = LOCI_ERROR_INIT;
+    loci_fit fit = {.struct_size = sizeof fit};
+    loci_shape shape = loci_trial_node(s->t)->shape;
+    loci_config config;
+
+    shape.flags |= LOCI_X_SAVE;
+    if (!(s->caps & LOCI_CAP_BACKWARD) || loci_node_config(c->cx, 0, c->cls, &config, &unused) != LOCI_OK ||
+        c->cls->fit(&c->cx->host, &config, &shape, &fit) != LOCI_OK)
+        return false;
+    if (fit.score <= 0)
+        loci_check_note(c, "forward only: %.*s", (int)sizeof fit.reason, fit.reason);
+    return fit.score > 0;
+}
+
 static loci_status run_one(loci_check *c, struct problem *p, bool lse, const char *words, bool *served, loci_error *err)
 {
     loci_oracle a = {0};
@@ -176,7 +193,7 @@ static loci_status run_one(loci_check *c, struct problem *p, bool lse, const cha
     if (!s.t)
         goto out;
     *served = true;
-    back = s.caps & LOCI_CAP_BACKWARD;
+    back = serves_back(c, &s);
     settle(&s, p);
     oracle_open(&a, &s, p);
     if (!a.o || !a.lse || !a.dq || !a.dk || !a.dv || !a.score)

@@ -3,11 +3,14 @@
  * core/check: a context in which the component under test is the one that is chosen.
  *
  *  (1) What the user did not set is small: width 32, two threads. A composition that was given no memory gets one.
- *  (2) Which promises hold is known only once the component and its children stand; so only a test that requires one
+ *  (2) Where the user did not say run.device: on the device that comes in the component's file, or else on the cpu. A
+ *      device that cannot be used here is a skip, unless it was asked for.
+ *  (3) Which promises hold is known only once the component and its children stand; so only a test that requires one
  *      makes them.
  */
 #include "core/check/open.h"
 #include "core/model/tools.h"
+#include "core/plugin/look.h"
 
 #include <string.h>
 
@@ -24,6 +27,29 @@ static loci_status set(loci_check *c, const char *section, const char *key, cons
 static loci_status set_unless(loci_check *c, const char *section, const char *key, const char *value, loci_error *err)
 {
     return loci_conf_is_set(c->conf, -1, section, key) ? LOCI_OK : set(c, section, key, value, err);
+}
+
+/* (2): *own is the device that the file brings and the user did not ask for. */
+static loci_status choose_device(loci_check *c, bool *own, loci_error *err)
+{
+    loci_error unused = LOCI_ERROR_INIT;
+    const char *id = "cpu";
+    loci_look look = {0};
+    loci_status status = LOCI_OK;
+
+    *own = false;
+    if (!strcmp(c->kind, "device") || loci_conf_is_set(c->conf, -1, "run", "device"))
+        return LOCI_OK;
+    if (strcmp(c->path, "built-in") != 0)
+        (void)loci_look_at(&look, c->path, LOCI_OWNERSHIP_OFF, &unused);
+    for (uint32_t i = 0; i < look.note.n; i++)
+        if (!strcmp(look.note.classes[i].kind, "device")) {
+            id = look.note.classes[i].id;
+            *own = true;
+        }
+    status = set(c, "run", "device", id, err);
+    loci_look_free(&look);
+    return status;
 }
 
 /* (1) */
@@ -60,7 +86,7 @@ void loci_check_shape(loci_shape *out, const loci_check *c)
     out->acc = out->dtype;
 }
 
-/* (2) */
+/* (3) */
 static loci_status ask_promises(loci_check *c, uint64_t needed, loci_error *err)
 {
     loci_weights weights = {0};
@@ -83,20 +109,46 @@ static loci_status ask_promises(loci_check *c, uint64_t needed, loci_error *err)
     return status;
 }
 
+/* A device that says it is not here is skipped by the tests that would open it. */
+static loci_status skip_absent(loci_check *c, const loci_check_test *test)
+{
+    loci_fit fit = {.struct_size = sizeof fit};
+    loci_shape shape = {.struct_size = sizeof shape};
+    loci_config config = {.struct_size = sizeof config};
+
+    if (strcmp(c->kind, "device") != 0 || !strncmp(test->id, "fit.", 4) || !strcmp(test->id, "class.text"))
+        return LOCI_OK;
+    if (c->cls->fit(&c->cx->host, &config, &shape, &fit) != LOCI_OK || fit.score > 0)
+        return LOCI_OK;
+    return loci_check_skip(c, "%.*s", (int)sizeof fit.reason, fit.reason);
+}
+
 loci_status loci_check_open(loci_check *c, const loci_check_run *run, const loci_check_test *test, bool *asked_wrongly,
                             loci_error *err)
 {
     loci_status status = loci_conf_clone(&c->conf, run->conf, err);
+    loci_error why = LOCI_ERROR_INIT;
+    bool own;
 
     if (status != LOCI_OK || !c->kind)
         return status;
     c->plugin_path = run->plugin_path;
     LOCI_TRY(choose(c, err));
+    LOCI_TRY(choose_device(c, &own, err));
     loci_stage("loading it");
-    status = loci_context_new(&c->cx, c->conf, run->plugin_path, run->allow_unknown, err);
+    status = loci_context_new(&c->cx, c->conf, run->plugin_path, run->allow_unknown, &why);
+    if (status == LOCI_E_PLUGIN && own) { /* was it the device alone? */
+        LOCI_TRY(set(c, "run", "device", "cpu", err));
+        if (loci_context_new(&c->cx, c->conf, run->plugin_path, run->allow_unknown, err) == LOCI_OK)
+            return loci_check_skip(c, "%s", why.msg);
+        loci_error_clear(err);
+    }
+    if (status != LOCI_OK)
+        status = loci_fail(err, status, "%s", why.msg);
     *asked_wrongly = status == LOCI_E_CONFIG;
     LOCI_TRY(status);
     LOCI_TRY(loci_registry_find(c->cx->registry, &c->cls, c->kind, c->id, NULL, err));
+    LOCI_TRY(skip_absent(c, test));
     if (test->caps)
         LOCI_TRY(ask_promises(c, test->caps, err));
 out:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A run of an attention backend: one call, every tensor whole.
+ * A run of an attention backend: one call, every tensor whole. On a device all of it crosses before the call and back
+ * after it.
  */
 #include "core/trial/impl.h"
 #include <math.h>
@@ -96,19 +97,25 @@ static loci_status plan(struct attention *a, loci_error *err)
     shape.ctx = z->keys;
     loci__stage(a->how, "plan");
     LOCI_TRY(loci_node_need(a->t->node, &shape, LOCI_OP_MIX, &need, err));
-    LOCI_TRY(loci__arena_new(&a->scratch, need.scratch, 64, a->how->harsh, err));
-    LOCI_TRY(loci__arena_new(&a->host, need.host, 64, a->how->harsh, err));
-    LOCI_TRY(loci__arena_new(&a->saved, need.saved, 64, a->how->harsh, err));
-    a->x.scratch = a->scratch.at;
+    LOCI_TRY(loci__arena_new(&a->scratch, a->t->cx, need.scratch, 64, a->how->harsh, err));
+    LOCI_TRY(loci__arena_new(&a->host, NULL, need.host, 64, a->how->harsh, err));
+    LOCI_TRY(loci__arena_new(&a->saved, a->t->cx, need.saved, 64, a->how->harsh, err));
+    a->x.scratch = loci__arena_given(&a->scratch);
     a->x.scratch_bytes = need.scratch;
     a->x.host_scratch = a->host.at;
     a->x.host_bytes = need.host;
     if (a->how->back) {
-        a->x.saved = a->saved.at;
+        a->x.saved = loci__arena_given(&a->saved);
         a->x.saved_bytes = need.saved;
     }
 out:
     return status;
+}
+
+/* Lists of indices are host memory, but for k_pos, which lies in a cache (docs/adr/0006). */
+static loci_context *lies_on(const struct attention *a, enum place place)
+{
+    return place >= PLACE_Q_LEN && place != PLACE_K_POS ? NULL : a->t->cx;
 }
 
 static loci_status values(struct attention *a, loci_error *err)
@@ -118,9 +125,9 @@ static loci_status values(struct attention *a, loci_error *err)
     for (uint32_t i = 0; i < a->t->n; i++) {
         const struct trial_port *p = &a->t->ports[i];
         const bool output = p->p.role == LOCI_PORT_OUTPUT;
-        LOCI_TRY(loci__slab_new(&a->val[i], p->p.dtype, p->p.ndim, p->p.shape, a->how, err));
+        LOCI_TRY(loci__slab_new(&a->val[i], lies_on(a, p->place), p->p.dtype, p->p.ndim, p->p.shape, a->how, err));
         loci__slab_put(&a->val[i], output ? NULL : p->p.value, a->how->dirty ? 0.75 : (double)NAN);
-        place(&a->desc, &a->io, p->place, &a->val[i].v.t, NULL);
+        place(&a->desc, &a->io, p->place, &a->val[i].given.t, NULL);
     }
 out:
     return status;
@@ -135,9 +142,23 @@ static loci_status gradients(struct attention *a, loci_error *err)
         const bool output = p->p.role == LOCI_PORT_OUTPUT;
         if (!p->p.real)
             continue;
-        LOCI_TRY(loci__slab_new(&a->grad[i], p->p.dtype, p->p.ndim, p->p.shape, a->how, err));
+        LOCI_TRY(loci__slab_new(&a->grad[i], a->t->cx, p->p.dtype, p->p.ndim, p->p.shape, a->how, err));
         loci__slab_put(&a->grad[i], output ? p->p.grad : NULL, a->how->from);
-        place(&a->desc, &a->io, p->place, &a->val[i].v.t, &a->grad[i].v.t);
+        place(&a->desc, &a->io, p->place, &a->val[i].given.t, &a->grad[i].given.t);
+    }
+out:
+    return status;
+}
+
+static loci_status cross(struct attention *a, loci__cross *way, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+
+    LOCI_TRY(way(&a->scratch, err));
+    LOCI_TRY(way(&a->saved, err));
+    for (uint32_t i = 0; i < a->t->n; i++) {
+        LOCI_TRY(way(&a->val[i].mem, err));
+        LOCI_TRY(way(&a->grad[i].mem, err));
     }
 out:
     return status;
@@ -165,30 +186,35 @@ static loci_status fetch(struct attention *a, bool back, loci_error *err)
     return LOCI_OK;
 }
 
+/* A call has been made: on a device, whether it ended well is known once it has been done. */
+static loci_status done(const struct attention *a, loci_status status, loci_error *err)
+{
+    if (status != LOCI_OK)
+        return loci_fail(err, status, "attention/%s failed without saying why", a->t->node->cls->id);
+    return loci__arena_wait(&a->scratch, err);
+}
+
 static loci_status forward(void *self, loci_error *err)
 {
     struct attention *a = self;
     const loci_attention *iface = a->t->node->cls->iface;
-    const loci_status status = iface->forward(a->t->node->module, &a->x, &a->io, err);
 
-    return status == LOCI_OK ? LOCI_OK
-                             : loci_fail(err, status, "attention/%s failed without saying why", a->t->node->cls->id);
+    return done(a, iface->forward(a->t->node->module, &a->x, &a->io, err), err);
 }
 
 static loci_status backward(void *self, loci_error *err)
 {
     struct attention *a = self;
     const loci_attention *iface = a->t->node->cls->iface;
-    const loci_status status = iface->backward(a->t->node->module, &a->x, &a->io, err);
 
-    return status == LOCI_OK ? LOCI_OK
-                             : loci_fail(err, status, "attention/%s failed without saying why", a->t->node->cls->id);
+    return done(a, iface->backward(a->t->node->module, &a->x, &a->io, err), err);
 }
 
 /* What the forward saved is the backward's to use up. */
 static loci_status keep_saved(struct attention *a, loci_error *err)
 {
-    const loci_status status = a->how->around ? loci__arena_new(&a->kept, a->saved.bytes, 64, false, err) : LOCI_OK;
+    const loci_status status =
+        a->how->around ? loci__arena_new(&a->kept, NULL, a->saved.bytes, 64, false, err) : LOCI_OK;
 
     if (status == LOCI_OK && a->kept.bytes)
         memcpy(a->kept.at, a->saved.at, a->kept.bytes);
@@ -199,10 +225,9 @@ static loci_status again(void *self, loci_error *err)
 {
     struct attention *a = self;
 
-    (void)err;
     if (a->kept.bytes)
         memcpy(a->saved.at, a->kept.at, a->kept.bytes);
-    return LOCI_OK;
+    return loci__arena_up(&a->saved, err);
 }
 
 loci_status loci__attention_run(struct loci_trial *t, const loci_trial_how *how, loci_error *err)
@@ -227,7 +252,9 @@ loci_status loci__attention_run(struct loci_trial *t, const loci_trial_how *how,
                    loci_mix64(5 ^ t->node->path_hash), 3);
     LOCI_TRY(plan(&a, err));
     LOCI_TRY(values(&a, err));
+    LOCI_TRY(cross(&a, loci__arena_up, err));
     LOCI_TRY(loci__make(how, "forward", &(loci_trial_bare){forward, NULL, &a}, err));
+    LOCI_TRY(cross(&a, loci__arena_down, err));
     if (how->seen)
         how->seen(how->arg, &a.x, &none);
     LOCI_TRY(fetch(&a, false, err));
@@ -240,7 +267,9 @@ loci_status loci__attention_run(struct loci_trial *t, const loci_trial_how *how,
     loci__arena_spoil(&a.scratch);
     loci__arena_spoil(&a.host);
     LOCI_TRY(keep_saved(&a, err));
+    LOCI_TRY(cross(&a, loci__arena_up, err));
     LOCI_TRY(loci__make(how, "backward", &(loci_trial_bare){backward, again, &a}, err));
+    LOCI_TRY(cross(&a, loci__arena_down, err));
     if (how->seen)
         how->seen(how->arg, &a.x, &none);
     status = fetch(&a, true, err);

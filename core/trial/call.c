@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One call of a component with streams: plan for exactly this call, then its forward or its backward.
+ * One call of a component with streams: plan for exactly this call, then its forward or its backward. On a device all
+ * memory of the call crosses before it and back after it.
  */
 #include "core/trial/run.h"
 #include <string.h>
@@ -10,9 +11,10 @@ struct handed {
     loci_exec x;
     struct run *r;
     struct call *c;
-    void *in, *out;
+    struct arena *in, *out;
+    struct slab *grad; /* [ports]; NULL: a forward */
     struct arena scratch, host, kept_saved, kept_grad;
-    struct frame frame; /* what slots the component sees */
+    struct frame frame; /* the slots that the component sees, of states the host's side */
     loci_io io;
     loci_rule_io rule;
     const loci_tensor *gates[LOCI_MAX_GATES];
@@ -67,7 +69,7 @@ static loci_status plan(struct run *r, struct call *c, loci_error *err)
     return loci_node_need(t->node, &shape, op_of(r), &c->need, err);
 }
 
-static loci_status hand(struct handed *h, struct run *r, struct call *c, const void *in, void *out, bool back,
+static loci_status hand(struct handed *h, struct run *r, struct call *c, struct arena *in, struct arena *out, bool back,
                         loci_error *err)
 {
     loci_status status = LOCI_OK;
@@ -76,26 +78,26 @@ static loci_status hand(struct handed *h, struct run *r, struct call *c, const v
     memset(h, 0, sizeof *h);
     h->r = r;
     h->c = c;
-    h->in = (void *)(uintptr_t)in;
+    h->in = in;
     h->out = out;
-    LOCI_TRY(loci__arena_new(&h->scratch, c->need.scratch, 64, r->how->harsh, err));
-    LOCI_TRY(loci__arena_new(&h->host, c->need.host, 64, r->how->harsh, err));
+    LOCI_TRY(loci__arena_new(&h->scratch, t->cx, c->need.scratch, 64, r->how->harsh, err));
+    LOCI_TRY(loci__arena_new(&h->host, NULL, c->need.host, 64, r->how->harsh, err));
     loci_exec_init(&h->x, t->cx, &t->session, r->flags, 5, 3);
-    h->x.scratch = h->scratch.at;
+    h->x.scratch = loci__arena_given(&h->scratch);
     h->x.scratch_bytes = c->need.scratch;
     h->x.host_scratch = h->host.at;
     h->x.host_bytes = c->need.host;
-    h->x.saved = c->saved.at;
+    h->x.saved = loci__arena_given(&c->saved);
     h->x.saved_bytes = c->saved.bytes;
     h->io = (loci_io){.struct_size = sizeof h->io, .op = op_of(r), .q = &c->q, .mask = &t->mask};
     h->rule = (loci_rule_io){.struct_size = sizeof h->rule, .op = op_of(r), .batch = &c->q, .gate = h->gates};
-    h->io.state_in = in;
-    h->io.state_out = out;
-    h->io.state_grad = back ? r->grad.at : NULL;
+    h->io.state_in = loci__arena_given(in);
+    h->io.state_out = loci__arena_given(out);
+    h->io.state_grad = back ? loci__arena_given(&r->grad) : NULL;
     if (loci__is_context(t))
         h->io.k = &c->k;
-    loci_frame_fill(&h->frame, t->node, &t->session, t->node->n_params, t->node->n_states, in, out, h->io.state_grad,
-                    back);
+    loci_frame_fill(&h->frame, t->node, &t->session, t->node->n_params, t->node->n_states, in->at, out->at,
+                    back ? r->grad.at : NULL, back);
 out:
     return status;
 }
@@ -139,22 +141,58 @@ static void drop(struct handed *h)
     loci__arena_free(&h->kept_grad);
 }
 
+static loci_status cross(struct handed *h, loci__cross *way, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+
+    LOCI_TRY(way(&h->scratch, err));
+    LOCI_TRY(way(&h->c->saved, err));
+    LOCI_TRY(way(h->in, err));
+    LOCI_TRY(way(h->out, err));
+    LOCI_TRY(way(&h->r->grad, err));
+    for (uint32_t p = 0; p < h->r->t->n; p++) {
+        if (h->c->val)
+            LOCI_TRY(way(&h->c->val[p].mem, err));
+        if (h->grad)
+            LOCI_TRY(way(&h->grad[p].mem, err));
+    }
+out:
+    return status;
+}
+
 static loci_status forward(void *self, loci_error *err)
 {
     struct handed *h = self;
     const loci_node *n = h->r->t->node;
+    const loci_status status = is_rule(h->r->t)
+                                   ? loci_rule_forward(n, &h->x, &h->rule, h->io.state_in, h->io.state_out, err)
+                                   : loci_node_forward(n, &h->x, &h->io, err);
 
-    return is_rule(h->r->t) ? loci_rule_forward(n, &h->x, &h->rule, h->in, h->out, err)
-                            : loci_node_forward(n, &h->x, &h->io, err);
+    return status == LOCI_OK ? loci__arena_wait(&h->scratch, err) : status;
 }
 
 static loci_status backward(void *self, loci_error *err)
 {
     struct handed *h = self;
     const loci_node *n = h->r->t->node;
+    const loci_status status = is_rule(h->r->t) ? loci_rule_backward(n, &h->x, &h->rule, h->io.state_in,
+                                                                     h->io.state_out, h->io.state_grad, err)
+                                                : loci_node_backward(n, &h->x, &h->io, err);
 
-    return is_rule(h->r->t) ? loci_rule_backward(n, &h->x, &h->rule, h->in, h->out, h->r->grad.at, err)
-                            : loci_node_backward(n, &h->x, &h->io, err);
+    return status == LOCI_OK ? loci__arena_wait(&h->scratch, err) : status;
+}
+
+static loci_status make(struct handed *h, const char *stage, const loci_trial_bare *bare, loci_error *err)
+{
+    loci_status status = LOCI_OK;
+
+    LOCI_TRY(cross(h, loci__arena_up, err));
+    LOCI_TRY(loci__make(h->r->how, stage, bare, err));
+    LOCI_TRY(cross(h, loci__arena_down, err));
+    if (h->r->how->seen)
+        h->r->how->seen(h->r->how->arg, &h->x, &h->frame.slots);
+out:
+    return status;
 }
 
 /* What a backward uses up, for one that is made again: what the forward saved, and the gradient of the states, which it
@@ -165,8 +203,8 @@ static loci_status keep(struct handed *h, loci_error *err)
 
     if (!h->r->how->around)
         return LOCI_OK;
-    LOCI_TRY(loci__arena_new(&h->kept_saved, h->c->saved.bytes, 64, false, err));
-    LOCI_TRY(loci__arena_new(&h->kept_grad, h->r->grad.bytes, 64, false, err));
+    LOCI_TRY(loci__arena_new(&h->kept_saved, NULL, h->c->saved.bytes, 64, false, err));
+    LOCI_TRY(loci__arena_new(&h->kept_grad, NULL, h->r->grad.bytes, 64, false, err));
     if (h->kept_saved.bytes)
         memcpy(h->kept_saved.at, h->c->saved.at, h->kept_saved.bytes);
     if (h->kept_grad.bytes)
@@ -178,13 +216,16 @@ out:
 static loci_status again(void *self, loci_error *err)
 {
     struct handed *h = self;
+    loci_status status = LOCI_OK;
 
-    (void)err;
     if (h->kept_saved.bytes)
         memcpy(h->c->saved.at, h->kept_saved.at, h->kept_saved.bytes);
     if (h->kept_grad.bytes)
         memcpy(h->r->grad.at, h->kept_grad.at, h->kept_grad.bytes);
-    return LOCI_OK;
+    LOCI_TRY(loci__arena_up(&h->c->saved, err));
+    LOCI_TRY(loci__arena_up(&h->r->grad, err));
+out:
+    return status;
 }
 
 static loci_status check_buffers(const struct handed *h, const struct run *r, const struct call *c, const char *what,
@@ -205,28 +246,26 @@ loci_status loci__call_forward(struct run *r, uint32_t i, loci_error *err)
     loci_status status = LOCI_OK;
     loci_trial *t = r->t;
     struct call *c = &r->calls[i];
-    void *in = loci__state_in(r, i), *out = loci__state_out(r, i);
+    struct arena *in = loci__state_in(r, i), *out = loci__state_out(r, i);
     struct handed *h = loci_alloc(sizeof *h);
 
     if (!h)
         return loci_fail(err, LOCI_E_NOMEM, "out of memory for a call");
     LOCI_TRY(plan(r, c, err));
     if (r->how->back)
-        LOCI_TRY(loci__arena_new(&c->saved, c->need.saved, 64, r->how->harsh, err));
+        LOCI_TRY(loci__arena_new(&c->saved, t->cx, c->need.saved, 64, r->how->harsh, err));
     if (in != out) {
-        memcpy(out, in, t->state_bytes);
+        memcpy(out->at, in->at, t->state_bytes);
         if ((r->how->harsh || r->how->dirty) && !(is_rule(t) && op_of(r) == LOCI_OP_READ))
-            loci__states_spoil(r, c, out, r->how->harsh ? 0xff : 0x3f);
+            loci__states_spoil(r, c, out->at, r->how->harsh ? 0xff : 0x3f);
     }
     LOCI_TRY(hand(h, r, c, in, out, false, err));
     for (uint32_t p = 0; p < t->n; p++)
         if (takes(r, &t->ports[p])) {
             LOCI_TRY(loci__call_value(c, r, p, err));
-            hand_port(h, &t->ports[p], &c->val[p].v.t, NULL);
+            hand_port(h, &t->ports[p], &c->val[p].given.t, NULL);
         }
-    LOCI_TRY(loci__make(r->how, "forward", &(loci_trial_bare){forward, NULL, h}, err));
-    if (r->how->seen)
-        r->how->seen(r->how->arg, &h->x, &h->frame.slots);
+    LOCI_TRY(make(h, "forward", &(loci_trial_bare){forward, NULL, h}, err));
     LOCI_TRY(check_buffers(h, r, c, "forward", err));
     for (uint32_t p = 0; p < t->n; p++)
         if (takes(r, &t->ports[p]) && t->ports[p].p.role == LOCI_PORT_OUTPUT) {
@@ -252,15 +291,14 @@ loci_status loci__call_backward(struct run *r, uint32_t i, loci_error *err)
         goto out;
     }
     LOCI_TRY(hand(h, r, c, loci__state_in(r, i), loci__state_out(r, i), true, err));
+    h->grad = grad;
     for (uint32_t p = 0; p < t->n; p++)
         if (takes(r, &t->ports[p])) {
             LOCI_TRY(loci__call_grad(&grad[p], c, r, p, err));
-            hand_port(h, &t->ports[p], &c->val[p].v.t, &grad[p].v.t);
+            hand_port(h, &t->ports[p], &c->val[p].given.t, &grad[p].given.t);
         }
     LOCI_TRY(keep(h, err));
-    LOCI_TRY(loci__make(r->how, "backward", &(loci_trial_bare){backward, again, h}, err));
-    if (r->how->seen)
-        r->how->seen(r->how->arg, &h->x, &h->frame.slots);
+    LOCI_TRY(make(h, "backward", &(loci_trial_bare){backward, again, h}, err));
     LOCI_TRY(check_buffers(h, r, c, "backward", err));
     for (uint32_t p = 0; p < t->n; p++)
         if (takes(r, &t->ports[p]) && t->ports[p].p.role != LOCI_PORT_OUTPUT) {
@@ -277,7 +315,7 @@ out:
     return status;
 }
 
-loci_status loci__call_start(struct run *r, void *state, bool back, loci_error *err)
+loci_status loci__call_start(struct run *r, struct arena *state, bool back, loci_error *err)
 {
     loci_status status = LOCI_OK;
     const loci_trial *t = r->t;
@@ -301,8 +339,10 @@ loci_status loci__call_start(struct run *r, void *state, bool back, loci_error *
     LOCI_TRY(plan(r, &c, err));
     LOCI_TRY(hand(h, r, &c, state, state, back, err));
     loci__stage(r->how, back ? "state_init_back" : "state_init");
-    LOCI_TRY(back ? loci_node_reset_back(t->node, &h->x, state, &batch, err)
-                  : loci_node_reset(t->node, &h->x, state, &batch, err));
+    LOCI_TRY(cross(h, loci__arena_up, err));
+    LOCI_TRY(back ? loci_node_reset_back(t->node, &h->x, loci__arena_given(state), &batch, err)
+                  : loci_node_reset(t->node, &h->x, loci__arena_given(state), &batch, err));
+    LOCI_TRY(cross(h, loci__arena_down, err));
     status = check_buffers(h, r, &c, back ? "state_init_back" : "state_init", err);
 out:
     if (h)

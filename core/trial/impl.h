@@ -82,6 +82,10 @@ void loci__ports_free(struct loci_trial *t);
 /* The features of a descriptor, LOCI_A_*. */
 uint64_t loci__features(const loci_attn_desc *d);
 
+/* A packed tensor of the device: all elements in order; from NULL: `all`. */
+loci_status loci__tensor_put(loci_context *cx, const loci_tensor *t, const double *from, double all, loci_error *err);
+loci_status loci__tensor_get(loci_context *cx, const loci_tensor *t, double *to, double minus, loci_error *err);
+
 /* One number of any type. */
 void loci__put(void *at, loci_dtype d, double value);
 double loci__get(const void *at, loci_dtype d);
@@ -89,13 +93,15 @@ double loci__round(loci_dtype d, double value);
 
 /* ---- a tensor of one call (slab.c) ------------------------------------------------------------------------------- */
 
-/* Laid out as `how` wants it; holds zeros, or NaN where how is harsh. Not to be copied: the view points into it. */
+/* Laid out as `how` wants it; holds zeros, or NaN where how is harsh. Not to be copied: the views point into it. */
 struct slab {
-    loci_view v;
+    loci_view v;     /* what the trial reads and writes */
+    loci_view given; /* what the component sees: the same, or its copy on the device (arena.h (1)) */
     struct arena mem;
 };
 
-loci_status loci__slab_new(struct slab *s, loci_dtype dtype, int32_t ndim, const int64_t *shape,
+/* cx: of the device that it lies on; NULL: host memory, as lists of indices are everywhere (docs/adr/0006). */
+loci_status loci__slab_new(struct slab *s, loci_context *cx, loci_dtype dtype, int32_t ndim, const int64_t *shape,
                            const loci_trial_how *how, loci_error *err);
 void loci__slab_free(struct slab *s);
 /* Where element `i` (counted over the axes from `axis` on, of the item at the others' index) lies. */
@@ -105,6 +111,9 @@ void loci__slab_put(const struct slab *s, const double *from, double all);
 void loci__slab_get(const struct slab *s, double *to, double minus, bool add);
 /* Has something been written between the rows or behind the tensor? */
 bool loci__slab_intact(const struct slab *s);
+
+/* All memory of a call across to the device's side, or back: loci__arena_up, loci__arena_down. */
+typedef loci_status loci__cross(struct arena *a, loci_error *err);
 
 /* attention.c */
 loci_status loci__attention_run(struct loci_trial *t, const loci_trial_how *how, loci_error *err);

@@ -108,7 +108,7 @@ static loci_status slab_of(struct slab *s, const struct call *c, const struct ru
         shape[1] = c->cut->seq;
     }
     how.padded = how.padded && r->t->kind == LOCI_IS_MEMORY && !r->t->node->front;
-    return loci__slab_new(s, port->p.dtype, port->p.ndim, shape, &how, err);
+    return loci__slab_new(s, r->t->cx, port->p.dtype, port->p.ndim, shape, &how, err);
 }
 
 /* values NULL: `all`. */

@@ -50,9 +50,9 @@ static loci_status open_run(struct run *r, loci_trial *t, const loci_trial_how *
         goto out;
     }
     for (uint32_t i = 0; i < r->n_states; i++)
-        LOCI_TRY(loci__arena_new(&r->states[i], t->state_bytes, 64, how->harsh, err));
+        LOCI_TRY(loci__arena_new(&r->states[i], t->cx, t->state_bytes, 64, how->harsh, err));
     if (how->back)
-        LOCI_TRY(loci__arena_new(&r->grad, t->state_bytes, 64, how->harsh, err));
+        LOCI_TRY(loci__arena_new(&r->grad, t->cx, t->state_bytes, 64, how->harsh, err));
     for (uint32_t i = 0; i < r->n_calls; i++)
         LOCI_TRY(loci__call_new(&r->calls[i], r, &cut->calls[i], err));
 out:
@@ -70,26 +70,32 @@ static void close_run(struct run *r)
     loci_free(r->states);
 }
 
-static void weights_in(const loci_trial *t, double from)
+static loci_status weights_in(const loci_trial *t, double from, loci_error *err)
 {
+    loci_status status = LOCI_OK;
+
     for (uint32_t i = 0; i < t->n; i++) {
-        const struct trial_port *p = &t->ports[i];
-        const uint64_t size = loci_dtype_bytes(p->p.dtype);
-        for (uint64_t j = 0; p->p.weight && j < p->p.elements; j++) {
-            loci__put((char *)loci_ptr(&p->p.weight->value.t) + j * size, p->p.dtype, p->p.value[j]);
-            loci__put((char *)loci_ptr(&p->p.weight->grad.t) + j * size, p->p.dtype, from);
-        }
+        const loci_port *p = &t->ports[i].p;
+        if (!p->weight)
+            continue;
+        LOCI_TRY(loci__tensor_put(t->cx, &p->weight->value.t, p->value, 0, err));
+        LOCI_TRY(loci__tensor_put(t->cx, &p->weight->grad.t, NULL, from, err));
     }
+out:
+    return status;
 }
 
-static void weights_out(const loci_trial *t, double from)
+static loci_status weights_out(const loci_trial *t, double from, loci_error *err)
 {
+    loci_status status = LOCI_OK;
+
     for (uint32_t i = 0; i < t->n; i++) {
-        const struct trial_port *p = &t->ports[i];
-        for (uint64_t j = 0; p->p.weight && j < p->p.elements; j++)
-            p->p.grad[j] =
-                loci__get((char *)loci_ptr(&p->p.weight->grad.t) + j * loci_dtype_bytes(p->p.dtype), p->p.dtype) - from;
+        const loci_port *p = &t->ports[i].p;
+        if (p->weight)
+            LOCI_TRY(loci__tensor_get(t->cx, &p->weight->grad.t, p->grad, from, err));
     }
+out:
+    return status;
 }
 
 /* What a run fills begins at zero: a document may be in no call, a port may be no part of an op. */
@@ -110,7 +116,7 @@ loci_status loci_trial_run(loci_trial *t, const loci_trial_how *how, loci_error 
     loci_status status = LOCI_OK;
     loci_cutting whole = {0};
     struct run r = {0};
-    void *last;
+    struct arena *last;
 
     how = how ? how : &plain;
     forget(t, how->back);
@@ -119,8 +125,8 @@ loci_status loci_trial_run(loci_trial *t, const loci_trial_how *how, loci_error 
     if (!how->cut)
         LOCI_TRY(loci_cut_whole(&whole, t, err));
     LOCI_TRY(open_run(&r, t, how, how->cut ? how->cut : &whole, err));
-    weights_in(t, how->from);
-    LOCI_TRY(loci__call_start(&r, r.states[0].at, false, err));
+    LOCI_TRY(weights_in(t, how->from, err));
+    LOCI_TRY(loci__call_start(&r, &r.states[0], false, err));
     loci__states_start(&r, r.states[0].at);
     loci__states_put(&r, r.states[0].at);
     for (uint32_t i = 0; i < r.n_calls; i++) {
@@ -128,16 +134,16 @@ loci_status loci_trial_run(loci_trial *t, const loci_trial_how *how, loci_error 
         for (uint32_t p = 0; !how->back && p < t->n; p++)
             loci__slab_free(&r.calls[i].val[p]);
     }
-    last = r.n_calls ? loci__state_out(&r, r.n_calls - 1) : r.states[0].at;
-    loci__states_end(&r, last);
+    last = r.n_calls ? loci__state_out(&r, r.n_calls - 1) : &r.states[0];
+    loci__states_end(&r, last->at);
     if (!how->back)
         goto out;
     loci__states_cotangent(&r, r.grad.at);
     for (uint32_t i = r.n_calls; i-- > 0;)
         LOCI_TRY(loci__call_backward(&r, i, err));
     loci__states_grad(&r, r.grad.at);
-    LOCI_TRY(loci__call_start(&r, r.grad.at, true, err));
-    weights_out(t, how->from);
+    LOCI_TRY(loci__call_start(&r, &r.grad, true, err));
+    status = weights_out(t, how->from, err);
 out:
     close_run(&r);
     loci_cut_free(&whole);

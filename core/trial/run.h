@@ -31,14 +31,14 @@ struct run {
     uint64_t flags;
 };
 
-static inline void *loci__state_in(const struct run *r, uint32_t i)
+static inline struct arena *loci__state_in(const struct run *r, uint32_t i)
 {
-    return r->states[r->n_states == 2 ? i % 2 : r->n_states == 1 ? 0 : i].at;
+    return &r->states[r->n_states == 2 ? i % 2 : r->n_states == 1 ? 0 : i];
 }
 
-static inline void *loci__state_out(const struct run *r, uint32_t i)
+static inline struct arena *loci__state_out(const struct run *r, uint32_t i)
 {
-    return r->states[r->n_states == 2 ? (i + 1) % 2 : r->n_states == 1 ? 0 : i + 1].at;
+    return &r->states[r->n_states == 2 ? (i + 1) % 2 : r->n_states == 1 ? 0 : i + 1];
 }
 
 /* place.c: the tensors of a call, and what comes out of them */
@@ -58,7 +58,7 @@ loci_status loci__check_padding(const struct call *c, const struct run *r, uint3
 loci_status loci__call_forward(struct run *r, uint32_t i, loci_error *err);
 loci_status loci__call_backward(struct run *r, uint32_t i, loci_error *err);
 /* The initial states of all documents into `state`; or the adjoint of it, from r->grad. */
-loci_status loci__call_start(struct run *r, void *state, bool back, loci_error *err);
+loci_status loci__call_start(struct run *r, struct arena *state, bool back, loci_error *err);
 
 /* states.c */
 void loci__states_put(const struct run *r, void *block);         /* given values                           */

@@ -75,7 +75,7 @@ double loci__round(loci_dtype d, double value)
     return d.code == LOCI_BFLOAT ? (double)of_bf16(to_bf16((float)value)) : (double)(float)value;
 }
 
-loci_status loci__slab_new(struct slab *s, loci_dtype dtype, int32_t ndim, const int64_t *shape,
+loci_status loci__slab_new(struct slab *s, loci_context *cx, loci_dtype dtype, int32_t ndim, const int64_t *shape,
                            const loci_trial_how *how, loci_error *err)
 {
     loci_status status = LOCI_OK;
@@ -94,13 +94,16 @@ loci_status loci__slab_new(struct slab *s, loci_dtype dtype, int32_t ndim, const
     }
     for (int32_t i = 0; i < ndim; i++)
         elements = shape[i] ? elements : 0;
-    LOCI_TRY(loci__arena_new(&s->mem, elements * size + shift, how->harsh ? size : 64, how->harsh, err));
+    LOCI_TRY(loci__arena_new(&s->mem, cx, elements * size + shift, how->harsh ? size : 64, how->harsh, err));
     s->v.t.data = s->mem.at;
     s->v.t.byte_offset = shift;
     if (how->padded)
         memset(s->mem.at, 0xff, s->mem.bytes);
     if (elements && !how->harsh)
         loci__slab_put(s, NULL, 0);
+    loci_view_set(&s->given, loci__arena_given(&s->mem), cx ? cx->device : s->v.t.device, dtype, ndim, shape);
+    s->given.t.byte_offset = shift;
+    memcpy(s->given.strides, s->v.strides, (size_t)ndim * sizeof *s->v.strides);
 out:
     return status;
 }
@@ -167,4 +170,38 @@ bool loci__slab_intact(const struct slab *s)
         next = at + size;
     }
     return true;
+}
+
+/* ---- the device's side ------------------------------------------------------------------------------------------- */
+
+loci_status loci__tensor_put(loci_context *cx, const loci_tensor *t, const double *from, double all, loci_error *err)
+{
+    const uint64_t n = (uint64_t)loci_elements(t), size = loci_dtype_bytes(t->dtype);
+    loci_status status = LOCI_OK;
+    char *host = loci_alloc(n * size);
+
+    if (!host)
+        return loci_fail(err, LOCI_E_NOMEM, "out of memory: %llu numbers", (unsigned long long)n);
+    for (uint64_t i = 0; i < n; i++)
+        loci__put(host + i * size, t->dtype, from ? from[i] : all);
+    if (n && cx->device_class->up(cx->device_module, NULL, loci_ptr(t), host, n * size) != LOCI_OK)
+        status = loci_fail(err, LOCI_E_DEVICE, "device/%s: a copy up failed", cx->device_meta->id);
+    loci_free(host);
+    return status;
+}
+
+loci_status loci__tensor_get(loci_context *cx, const loci_tensor *t, double *to, double minus, loci_error *err)
+{
+    const uint64_t n = (uint64_t)loci_elements(t), size = loci_dtype_bytes(t->dtype);
+    loci_status status = LOCI_OK;
+    char *host = loci_alloc(n * size);
+
+    if (!host)
+        return loci_fail(err, LOCI_E_NOMEM, "out of memory: %llu numbers", (unsigned long long)n);
+    if (n && cx->device_class->down(cx->device_module, NULL, host, loci_ptr(t), n * size) != LOCI_OK)
+        status = loci_fail(err, LOCI_E_DEVICE, "device/%s: a copy down failed", cx->device_meta->id);
+    for (uint64_t i = 0; i < n && status == LOCI_OK; i++)
+        to[i] = loci__get(host + i * size, t->dtype) - minus;
+    loci_free(host);
+    return status;
 }

@@ -73,14 +73,19 @@ out:
     return status;
 }
 
-static void take_weights(loci_trial *t)
+static loci_status take_weights(loci_trial *t, loci_error *err)
 {
+    loci_status status = LOCI_OK;
+
     for (uint32_t i = 0; i < t->n; i++) {
         struct trial_port *p = &t->ports[i];
-        for (uint64_t j = 0; p->p.weight && j < p->p.elements; j++)
-            p->start[j] = p->p.value[j] =
-                loci__get((char *)loci_ptr(&p->p.weight->value.t) + j * loci_dtype_bytes(p->p.dtype), p->p.dtype);
+        if (!p->p.weight)
+            continue;
+        LOCI_TRY(loci__tensor_get(t->cx, &p->p.weight->value.t, p->p.value, 0, err));
+        memcpy(p->start, p->p.value, p->p.elements * sizeof *p->start);
     }
+out:
+    return status;
 }
 
 loci_status loci_trial_open(loci_trial **out, loci_context *cx, const char *kind, enum loci_trial_form form,
@@ -96,10 +101,6 @@ loci_status loci_trial_open(loci_trial **out, loci_context *cx, const char *kind
     t->cx = cx;
     t->form = form;
     t->size = *size;
-    if (cx->device.type != LOCI_CPU) {
-        status = loci_fail(err, LOCI_E_UNSUPPORTED, "a component alone runs on the cpu only: set run.device = cpu");
-        goto out;
-    }
     while (t->kind < LOCI_IS_COMPOSE && strcmp(kinds[t->kind], kind))
         t->kind++;
     if (strcmp(kinds[t->kind], kind)) {
@@ -140,7 +141,7 @@ loci_status loci_trial_open(loci_trial **out, loci_context *cx, const char *kind
     for (int64_t d = 0; d < size->docs; d++)
         t->len[d] = size->seq;
     LOCI_TRY(loci__ports_make(t, err));
-    take_weights(t);
+    LOCI_TRY(take_weights(t, err));
     *out = t;
     return LOCI_OK;
 out:

@@ -23,7 +23,10 @@
  *  (5) Gradients add: a run starts those of inputs and weights from `from` and takes it away again afterwards.
  *  (6) A run refuses to go on when the component has touched what is not its own: outputs and gradients of padding, what
  *      lies between the rows of a strided tensor, bytes behind a buffer.
- *  (7) Trials live on the CPU. Caches are as long as the stream: the host's ring for a window never turns here.
+ *  (7) A trial lives on the device of its context. Values are written and read in host memory; what a call touches is
+ *      copied over before it and back after it. Guard pages are the host's: on a device known bytes stand in their place.
+ *      Lists of indices are host memory everywhere (docs/adr/0006).
+ *  (8) Caches are as long as the stream: the host's ring for a window never turns here.
  */
 #ifndef LOCI_CORE_TRIAL_TRIAL_H
 #define LOCI_CORE_TRIAL_TRIAL_H

@@ -10,6 +10,7 @@
 #include <float.h>
 
 #include "../attn_ref/attn_features.h"
+#include "../attn_ref/attn_results.h"
 #include "tile.h"
 
 extern const loci_class loci_attn_ref_class;
@@ -67,37 +68,6 @@ static inline double squares(const double *got, const double *want, int64_t n)
     return sum;
 }
 
-typedef struct result {
-    const char *name;
-    size_t at; /* in attn_out */
-    int64_t n;
-} result;
-
-enum { RESULTS = 9 };
-
-static inline int results(const attn_prob *p, result *r)
-{
-    const result all[] = {
-        {"o", offsetof(attn_out, o), p->B * p->T * p->H * p->e},
-        {"lse", offsetof(attn_out, lse), p->B * p->H * p->T},
-        {"dq", offsetof(attn_out, dq), p->B * p->T * p->H * p->d},
-        {"dk", offsetof(attn_out, dk), p->B * p->S * p->Hk * p->d},
-        {"dv", offsetof(attn_out, dv), p->B * p->S * p->Hv * p->e},
-        {"dslopes", offsetof(attn_out, dslopes), p->slopes ? p->H : 0},
-        {"dbias", offsetof(attn_out, dbias), p->bias ? p->bias_B * p->bias_H * p->T * p->S : 0},
-        {"dtable", offsetof(attn_out, dtable), p->table ? p->buckets * p->H : 0},
-        {"dsink", offsetof(attn_out, dsink), p->sink ? p->H : 0},
-    };
-
-    memcpy(r, all, sizeof all);
-    return RESULTS;
-}
-
-static inline const double *get(const attn_out *o, const result *r)
-{
-    return *(double *const *)((const char *)o + r->at);
-}
-
 /* The squares of many cases, so that no case is judged by the luck of a single rounding. */
 typedef struct pool {
     double cpu[3][RESULTS], ref[RESULTS], want[RESULTS];
@@ -132,14 +102,12 @@ static inline void add_float(pool *all, const attn_prob *p, int odd)
 
 static inline void judge(const pool *all, const char *what)
 {
-    static const char *const names[] = {"o", "lse", "dq", "dk", "dv", "dslopes", "dbias", "dtable", "dsink"};
-
     for (int level = 0; level < 3; level++)
         for (int i = 0; i < RESULTS; i++) {
             double limit = 2 * sqrt(all->ref[i]) + 4 * (double)FLT_EPSILON * sqrt(all->want[i]) + (double)FLT_MIN;
 
             CK_TRUE(sqrt(all->cpu[level][i]) <= limit, "%s, %s: %s errs by %g, ref by %g, limit %g", what,
-                    levels[level], names[i], sqrt(all->cpu[level][i]), sqrt(all->ref[i]), limit);
+                    levels[level], result_names[i], sqrt(all->cpu[level][i]), sqrt(all->ref[i]), limit);
         }
 }
 

@@ -48,6 +48,16 @@ typedef struct attn_heads {
     int64_t n, h;
 } attn_heads;
 
+#define ATTN_UNLISTED (-2)
+#define ATTN_ALL_SEEN (-1)
+
+/* Which blocks of pairs are visible: see attn_list.c. map NULL: no list. */
+typedef struct attn_list {
+    int32_t heads, bq, bk, nq, nk; /* heads: 1, or H */
+    const int32_t *map;
+    const unsigned char *tiles;
+} attn_list;
+
 typedef struct attn_args {
     int32_t type; /* ATTN_F32 ... */
     int32_t B, T, S, H, Hk, Hv, d, e;
@@ -76,6 +86,7 @@ typedef struct attn_args {
     float keep_scale;               /* 1 / (1 - dropout)       */
     const int32_t *block_table;     /* staged [B,blocks]       */
     int32_t block_tok, blocks;
+    attn_list list; /* staged */
 } attn_args;
 
 /* 0, or a number for attn_cuda_error. `stream` is that of the call. */

@@ -38,6 +38,14 @@ static uint64_t parts_bytes(int32_t type, uint64_t B, uint64_t H, uint64_t T, in
     return plus(times(2, rounded(queries)), times(times(times(times(B, H), tiles), buckets), 4));
 }
 
+/* Of a block list no plan knows the size: a map of blocks of 32 x 32 for each head, and as much again for tiles. */
+static uint64_t list_room(uint64_t H, uint64_t T, uint64_t S)
+{
+    uint64_t map = times(times(H, T / 32 + 1), S / 32 + 1);
+
+    return map > CUDA_LIST_LEAST / 2 ? times(2, map) : CUDA_LIST_LEAST;
+}
+
 void cuda_call_room(const loci_shape *s, uint64_t *scratch, uint64_t *host)
 {
     uint64_t B = (uint64_t)s->rows, T = (uint64_t)s->seq, S = (uint64_t)s->ctx, numbers = times(4, B);
@@ -49,6 +57,8 @@ void cuda_call_room(const loci_shape *s, uint64_t *scratch, uint64_t *host)
         numbers = plus(numbers, times(B, S));
     if (s->features & LOCI_A_TABLE)
         numbers = plus(numbers, CUDA_BUCKETS);
+    if (s->features & LOCI_A_BLOCKS)
+        numbers = plus(numbers, list_room((uint64_t)s->heads, T, S));
     *host = rounded(times(numbers, 4));
     *scratch = *host;
     if (s->flags & LOCI_X_SAVE)

@@ -2,19 +2,19 @@
  *
  * plugins/attn_cuda/attn_call.h: from a loci_attn_io to attn_args.
  *
- *   attn_check.c   tensors: types, shapes, strides
  *   attn_desc.c    the descriptor: checked and staged
+ *   attn_list.c    block tables and block lists: staged
  *   attn_call.c    one call: its sizes, its tensors, its room
  *   attn_class.c   fit, create, plan and the two entry points
  *
- * What is host memory in a call of a device, and so can be checked: q_pos, q_seg, k_seg, q_len, k_len, ids and
- * block_table, like every list of indices (docs/adr/0006). k_pos is a state of the cache and lies on the device, as do
- * q, k, v, mask, bias, slopes, table and sink.
+ * What is host memory in a call of a device, and so can be checked: q_pos, q_seg, k_seg, q_len, k_len, ids, block_table
+ * and the tensors of block lists, tiles included, like every list of indices (docs/adr/0006). k_pos is a state of the
+ * cache and lies on the device, as do q, k, v, mask, bias, slopes, table and sink.
  */
 #ifndef ATTN_CUDA_ATTN_CALL_H
 #define ATTN_CUDA_ATTN_CALL_H
 
-#include <loci/author.h>
+#include <loci/attention.h>
 
 #include "attn.h"
 
@@ -25,23 +25,14 @@ extern const loci_class loci_attn_cuda_class;
 #define CUDA_BUCKETS 1024    /* the most of a table                                */
 #define CUDA_BACK_BUCKETS 32 /* the most whose gradient fits in shared memory      */
 
-#define ONE_TOO UINT32_C(1)       /* << axis: the axis may also be 1                 */
-#define AT_LEAST UINT32_C(0x100)  /* << axis: the axis may also be longer            */
-#define PACKED UINT32_C(0x10000)  /* the last axis has stride 1                      */
-#define WRITTEN UINT32_C(0x20000) /* an output: no two of its elements share memory */
+/* The most numbers that a block list may be staged as: blocks of 32 x 32 and as much again for tiles, or this. */
+#define CUDA_LIST_LEAST (INT64_C(1) << 16)
 
-/* A tensor that is there has this dtype and these dimensions. */
-loci_status cuda_check(loci_error *err, const char *name, const loci_tensor *t, loci_dtype type, uint32_t also,
-                       int32_t ndim, const int64_t *dim);
+#define PACKED LOCI_PACKED
+#define WRITTEN LOCI_APART
 
 /* Returns from the caller when t is wrong. */
-#define CHECK(t, type, also, ...) \
-    do { \
-        const int64_t dim_[] = {__VA_ARGS__}; \
-        loci_status s_ = cuda_check(err, #t, t, type, also, (int32_t)(sizeof dim_ / sizeof *dim_), dim_); \
-        if (s_) \
-            return s_; \
-    } while (0)
+#define CHECK(...) LOCI_ATTN_CHECK("attention/cuda", __VA_ARGS__)
 
 /* ATTN_F32, ATTN_BF16 or ATTN_FP16; -1: none of them. */
 int32_t cuda_type(loci_dtype t);
@@ -50,6 +41,12 @@ typedef struct attn_stage {
     int32_t *host, *device;
     int64_t used, room;
 } attn_stage;
+
+/* n numbers: where the host writes them, and in *device where the kernels will find them. NULL: no room. */
+int32_t *cuda_reserve(attn_stage *s, int64_t n, const int32_t **device);
+/* attn_list.c: of a descriptor that has been checked. */
+loci_status cuda_stage_table(attn_args *a, const loci_attn_desc *d, attn_stage *s, loci_error *err);
+loci_status cuda_stage_list(attn_args *a, const loci_blocks *m, attn_stage *s, loci_error *err);
 
 attn_pairs cuda_pairs(const loci_tensor *t);
 attn_heads cuda_heads(const loci_tensor *t);

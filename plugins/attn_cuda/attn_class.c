@@ -12,7 +12,7 @@ struct loci_module {
 
 #define SERVED \
     (LOCI_A_WINDOW | LOCI_A_PREFIX | LOCI_A_POS | LOCI_A_SEGMENTS | LOCI_A_LENGTHS | LOCI_A_MASK | LOCI_A_BIAS | \
-     LOCI_A_SLOPES | LOCI_A_TABLE | LOCI_A_SOFTCAP | LOCI_A_SINK | LOCI_A_DROPOUT | LOCI_A_PAGED)
+     LOCI_A_SLOPES | LOCI_A_TABLE | LOCI_A_SOFTCAP | LOCI_A_SINK | LOCI_A_DROPOUT | LOCI_A_PAGED | LOCI_A_BLOCKS)
 
 static loci_status fit(const loci_host *host, const loci_config *config, const loci_shape *shape, loci_fit *out)
 {
@@ -27,8 +27,6 @@ static loci_status fit(const loci_host *host, const loci_config *config, const l
     else if (shape->dk > ATTN_WIDEST || shape->dv > ATTN_WIDEST)
         snprintf(out->reason, sizeof out->reason, "heads are %lld and %lld wide, the widest served is %d",
                  (long long)shape->dk, (long long)shape->dv, ATTN_WIDEST);
-    else if (shape->features & LOCI_A_BLOCKS)
-        snprintf(out->reason, sizeof out->reason, "block lists are not served");
     else if (shape->features & ~SERVED)
         snprintf(out->reason, sizeof out->reason, "features 0x%llx are newer than cuda",
                  (unsigned long long)(shape->features & ~SERVED));
@@ -119,7 +117,8 @@ const loci_class loci_attn_cuda_class = {
         "o = softmax(cap(scale q k') + bias + slope + table, mask) v by online softmax over tiles of keys; a backward\n"
         "recomputes the weights from lse, without atomics: the bits of a gradient are the same in every run.\n"
         "f32 by multiply and add; bf16 and fp16 on tensor cores, with f32 sums. Heads up to 256 wide.\n"
-        "Not served: block lists, the backward of a block table, gradients of tables above 32 buckets.\n"
+        "Tiles that no block list names are skipped.\n"
+        "Not served: the backward of a block table, gradients of tables above 32 buckets.\n"
         "Cost: 4 T S d operations a head forward, 14 T S d backward; memory O(T + S).\n"
         "Source: Dao 2023 (FlashAttention-2), algorithm 1; its backward in two walks.\n"
         "Use: on the device cuda.",

@@ -12,6 +12,7 @@
  *  (4) The sink is one more score, without a value, added at the end.
  *  (5) The tile of most keys starts first: queries are taken from the last to the first.
  *  (6) Where not everybody sees a tile of V it is cleaned (attn_load.h (3)).
+ *  (7) Tiles that no block list names are stepped over: all threads ask the same of the map.
  */
 #include "attn_launch.h"
 
@@ -86,13 +87,14 @@ template <class E, bool GENERAL> TILE_KERNEL attn_forward(attn_args a)
     }
     for (int n = (int)threadIdx.x; n < E::COLS; n += TILE_THREADS)
         marks[n] = 0;
+    from = next_tile<GENERAL>(a, h, i0, i1, from, to, E::COLS);
     from_k.first = from;
     if (from < to) {
         loader<E, E::ROWS>::load(a, from_q, q);
         loader<E, E::COLS>::load(a, from_k, k);
     }
     gpu_copy_commit();
-    for (int j0 = from; j0 < to; j0 += E::COLS) {
+    for (int j0 = from, next; j0 < to; j0 = next) {
         const bool full = !GENERAL && all_visible(a, b, i0, i1, j0, j0 + E::COLS);
 
         gpu_copy_wait<0>();
@@ -105,8 +107,9 @@ template <class E, bool GENERAL> TILE_KERNEL attn_forward(attn_args a)
         if (!full)
             loader<E, E::COLS>::clean(v, marks, j0 + 1);
         __syncthreads(); /* B */
-        from_k.first = j0 + E::COLS;
-        if (from_k.first < to)
+        next = next_tile<GENERAL>(a, h, i0, i1, j0 + E::COLS, to, E::COLS);
+        from_k.first = next;
+        if (next < to)
             loader<E, E::COLS>::load(a, from_k, k);
         gpu_copy_commit();
         GPU_UNROLL

@@ -53,6 +53,8 @@ template <class E, bool GENERAL, int WANT> TILE_KERNEL attn_dkdv(attn_args a, in
             const bool full = !GENERAL && all_visible(a, b, i0, i0 + E::COLS, j0, j0 + E::ROWS);
             typename E::scores s, dp;
 
+            if (GENERAL && !any_listed(a, h, i0, i0 + E::COLS, j0, j1))
+                continue;
             stamp++;
             from_q.first = from_d_o.first = i0;
             loader<E, E::COLS>::load(a, from_q, q);

@@ -11,7 +11,7 @@
 static inline bool attn_general(const attn_args *a)
 {
     return a->q_pos || a->k_pos || a->q_seg || a->mask.data || a->bias.data || a->slopes.data || a->table.data ||
-           a->keys || a->prefix || a->softcap > 0;
+           a->keys || a->prefix || a->softcap > 0 || a->list.map;
 }
 
 static inline int attn_width(const attn_args *a)

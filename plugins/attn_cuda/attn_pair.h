@@ -90,6 +90,43 @@ GPU_FN bool all_visible(const attn_args &a, int b, int i0, int i1, int j0, int j
            (a.window_right == ATTN_NO_WINDOW || j1 - 1 - first <= a.window_right);
 }
 
+/* ---- block lists ---- */
+
+/* What the list says of block (row, col) of head h. */
+GPU_FN int block_kind(const attn_list &l, int h, int row, int col)
+{
+    return l.map[((l.heads == 1 ? 0 : (int64_t)h) * l.nq + row) * l.nk + col];
+}
+
+GPU_FN bool in_list(const attn_list &l, int h, int i, int j)
+{
+    int kind = block_kind(l, h, i / l.bq, j / l.bk);
+
+    return kind == ATTN_ALL_SEEN || (kind >= 0 && l.tiles[((int64_t)kind * l.bq + i % l.bq) * l.bk + j % l.bk] != 0);
+}
+
+/* Does the list name a block with a pair of i0 .. i1-1 and j0 .. j1-1? All threads of a block ask the same. */
+GPU_FN bool any_listed(const attn_args &a, int h, int i0, int i1, int j0, int j1)
+{
+    const attn_list &l = a.list;
+
+    if (!l.map)
+        return true;
+    for (int row = i0 / l.bq; row < l.nq && row * (int64_t)l.bq < i1; row++)
+        for (int col = j0 / l.bk; col < l.nk && col * (int64_t)l.bk < j1; col++)
+            if (block_kind(l, h, row, col) != ATTN_UNLISTED)
+                return true;
+    return false;
+}
+
+/* The first tile of `cols` keys from j0 on, before `to`, that some query of i0 .. i1-1 may see; else `to` or behind. */
+template <bool GENERAL> GPU_FN int next_tile(const attn_args &a, int h, int i0, int i1, int j0, int to, int cols)
+{
+    while (GENERAL && j0 < to && !any_listed(a, h, i0, i1, j0, j0 + cols))
+        j0 += cols;
+    return j0;
+}
+
 /* ---- memory ---- */
 
 /* Where row j of a row b begins: in order, or in the pool of blocks. A block that does not exist is block 0. */
@@ -172,6 +209,8 @@ template <bool GENERAL> GPU_FN pair pair_of(const attn_args &a, int b, int h, in
             p_k = -1;
         if (a.mask.data)
             on = ((const uint8_t *)a.mask.data)[b * a.mask.b + h * a.mask.h + i * a.mask.i + j * a.mask.j] != 0;
+        if (a.list.map)
+            on = on && in_list(a.list, h, i, j);
         if (a.q_seg && p_k >= 0)
             on = on && a.q_seg[(int64_t)b * a.T + i] == a.k_seg[(int64_t)b * a.S + j];
     }

@@ -56,7 +56,8 @@ template <class E, bool GENERAL, int MODE> GPU_FN void walk(const attn_args &a, 
         loader<E, E::ROWS>::load(a, from_q, t.q);
         loader<E, E::ROWS>::load(a, from_d_o, t.d_o);
     }
-    for (int j0 = from; j0 < to; j0 += E::COLS) {
+    for (int j0 = next_tile<GENERAL>(a, t.h, t.i0, t.i1, from, to, E::COLS); j0 < to;
+         j0 = next_tile<GENERAL>(a, t.h, t.i0, t.i1, j0 + E::COLS, to, E::COLS)) {
         const bool full = !GENERAL && all_visible(a, t.b, t.i0, t.i1, j0, j0 + E::COLS);
         typename E::scores s, dp;
 

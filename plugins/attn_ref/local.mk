@@ -14,7 +14,7 @@ EXTRA_DIST += %D%/README.md %D%/ref.tmpl
 
 check_PROGRAMS += %D%/test_attn_ref %D%/test_attn_forms
 %C%_test_attn_ref_SOURCES = %D%/test_attn_ref.c %D%/attn_naive.h %D%/attn_features.h %D%/attn_cases.h \
-                            %D%/attn_tensor.h
+                            %D%/attn_results.h %D%/attn_tensor.h
 %C%_test_attn_ref_LDADD = %D%/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
 %C%_test_attn_forms_SOURCES = %D%/test_attn_forms.c
 %C%_test_attn_forms_LDADD = %D%/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm

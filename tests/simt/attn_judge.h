@@ -13,42 +13,13 @@
 #include <float.h>
 
 #include "../../plugins/attn_ref/attn_features.h"
+#include "../../plugins/attn_ref/attn_results.h"
 #include "plugins/attn_cuda/attn.h"
 #include "schedule.h"
 
 extern const loci_class loci_attn_ref_class, loci_attn_cuda_class;
 
 static const char types[] = {'f', 'b', 'h'};
-
-typedef struct result {
-    const char *name;
-    size_t at; /* in attn_out */
-    int64_t n;
-} result;
-
-enum { RESULTS = 9 };
-
-static inline void results(const attn_prob *p, result *r)
-{
-    const result all[RESULTS] = {
-        {"o", offsetof(attn_out, o), p->B * p->T * p->H * p->e},
-        {"lse", offsetof(attn_out, lse), p->B * p->H * p->T},
-        {"dq", offsetof(attn_out, dq), p->B * p->T * p->H * p->d},
-        {"dk", offsetof(attn_out, dk), p->B * p->S * p->Hk * p->d},
-        {"dv", offsetof(attn_out, dv), p->B * p->S * p->Hv * p->e},
-        {"dslopes", offsetof(attn_out, dslopes), p->slopes ? p->H : 0},
-        {"dbias", offsetof(attn_out, dbias), p->bias ? p->bias_B * p->bias_H * p->T * p->S : 0},
-        {"dtable", offsetof(attn_out, dtable), p->table ? p->buckets * p->H : 0},
-        {"dsink", offsetof(attn_out, dsink), p->sink ? p->H : 0},
-    };
-
-    memcpy(r, all, sizeof all);
-}
-
-static inline const double *get(const attn_out *o, const result *r)
-{
-    return *(double *const *)((const char *)o + r->at);
-}
 
 /* Squares over many cases, so that none is judged by the luck of a single rounding. */
 typedef struct pool {
@@ -57,7 +28,6 @@ typedef struct pool {
 
 static inline void judge(const pool *all, char type, const char *what)
 {
-    static const char *const names[RESULTS] = {"o", "lse", "dq", "dk", "dv", "dslopes", "dbias", "dtable", "dsink"};
     const double unit = type == 'b' ? 0x1p-9 : 0x1p-12;
 
     for (int i = 0; i < RESULTS; i++) {
@@ -66,8 +36,8 @@ static inline void judge(const pool *all, char type, const char *what)
 
         if (type != 'f' && i != 1) /* lse is float, of scores whose products are exact */
             limit = (i == 0 ? 2 : i < 5 ? 4 : 16) * unit * size;
-        CK_TRUE(error <= limit + 1e-30, "%s, type %c: %s errs by %g of %g, limit %g", what, type, names[i], error, size,
-                limit);
+        CK_TRUE(error <= limit + 1e-30, "%s, type %c: %s errs by %g of %g, limit %g", what, type, result_names[i],
+                error, size, limit);
     }
 }
 

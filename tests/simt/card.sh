@@ -4,11 +4,14 @@
 # The plugin attn_cuda from outside, on the card that tests/simt runs on the host: what it says where there is no driver,
 # whole models trained, evaluated and continued on the device, and what crosses between host and card in a step.
 # The device's memory cannot be touched by host code there (rt_simt.c), so a component that reads a tensor dies.
+# LOCI_CARD_PLUGIN=FILE: that plugin, on the card that it finds; what only the host's can show is skipped.
 # shellcheck disable=SC2016,SC2317 # messages hold backquotes; facts are called by their names
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/../cli/lib.sh"
 
-plugin=$LOCI_TEST_BUILD/tests/simt/.libs/attn_cuda.so
+plugin=${LOCI_CARD_PLUGIN:-$LOCI_TEST_BUILD/tests/simt/.libs/attn_cuda.so}
+# Losses on both devices, relative: a card's library of products sums in its own order.
+near=${LOCI_CARD_PLUGIN:+1e-4} near=${near:-1e-6}
 if [ ! -f "$plugin" ]; then
     echo "skipped: the plugin is not built for the host: a C++ compiler is missing"
     exit 77
@@ -46,6 +49,10 @@ eval_every = 100
 END
 }
 
+host_only() {
+    [ -z "${LOCI_CARD_PLUGIN-}" ] || skip 'the card of the host alone shows this'
+}
+
 card() { # VERB ARGUMENT...: with the plugin of the host
     loci "$@" --plugin-path "$work/card"
 }
@@ -55,14 +62,15 @@ losses() { # RUN: a line per step and the one of the evaluation
         "$1/log.jsonl"
 }
 
-alike() { # A B: the same numbers up to 1e-6 of their size, and as many
-    paste "$1" "$2" | awk '
+alike() { # A B: the same numbers but for rounding, and as many
+    paste "$1" "$2" | awk -v near="$near" '
         NF != 2 { print "other lengths"; bad = 1 }
-        { d = $1 - $2; if (d < 0) d = -d; if (!(d <= 1e-6 * $2)) { print $1, "is not", $2; bad = 1 } }
+        { d = $1 - $2; if (d < 0) d = -d; if (!(d <= near * $2)) { print $1, "is not", $2; bad = 1 } }
         END { exit bad || NR == 0 }' >why || bad "the losses differ: $(cat why)"
 }
 
 without_a_driver_explain_and_doctor_say_why_and_auto_goes_on() {
+    host_only
     export SIMT_CARD=none
     config lmm none identity
     card explain -c c.ini --set mixer.backend=gla
@@ -77,6 +85,7 @@ without_a_driver_explain_and_doctor_say_why_and_auto_goes_on() {
 
 without_a_driver_the_device_named_is_an_error_with_the_remedy() {
     local what
+    host_only
     config lmm gla identity
     for what in 'none:no NVIDIA driver is loaded' 'old:the card is older than compute capability 8.0'; do
         export SIMT_CARD=${what%%:*}
@@ -89,6 +98,43 @@ without_a_driver_the_device_named_is_an_error_with_the_remedy() {
 the_device_passes_check() {
     card check device/cuda
     exits 0
+}
+
+passes_check() { # KIND/ID PATTERN: its tensors on the card
+    card check "$1" --device cuda --only-failed --limit 600 --only "$2"
+    exits 0
+}
+
+# Every feature of attention, at every level; of the others what takes seconds. LOCI_SIMT_LONG: all of them, minutes each.
+components_pass_check_on_the_device() {
+    passes_check attention/cuda '*'
+    if [ -n "${LOCI_SIMT_LONG-}" ]; then
+        for what in memory/titans memory/delta mixer/gla mixer/mha compose/mac compose/mag; do passes_check "$what" '*'; done
+        return
+    fi
+    passes_check memory/delta 'hard.[gs]*'
+    passes_check memory/titans grad.inputs
+    passes_check mixer/gla cut.rows
+    passes_check mixer/mha state.dirty
+    passes_check compose/mag grad.inputs
+}
+
+the_device_of_its_own_file_is_where_attention_is_checked() {
+    card check attention/cuda --only attn.plain
+    exits 0
+    prints '1 passed'
+    host_only
+    SIMT_CARD=none card check attention/cuda --only attn.plain
+    prints 'skip' 'no NVIDIA driver is loaded'
+    SIMT_CARD=none card check attention/cuda --only attn.plain --device cuda
+    prints 'fail' 'no NVIDIA driver is loaded'
+    exits 4
+}
+
+a_component_is_measured_on_the_device() {
+    card bench attention --backend cuda --set run.device=cuda -B 1 -H 1 -T 16 -D 16 --pass forward,backward --seconds=0.01
+    exits 0
+    prints 'attention/cuda' forward backward
 }
 
 train_alike() { # ARGUMENT...: on both devices
@@ -144,6 +190,7 @@ a_run_goes_on_on_the_other_device() {
 # down, lists staged.
 a_step_copies_no_tensor() {
     local steps what times bytes
+    host_only
     config mac mha titans
     for steps in 1 3; do
         rm -f "c$steps"
@@ -163,5 +210,7 @@ a_step_copies_no_tensor() {
 }
 
 facts without_a_driver_explain_and_doctor_say_why_and_auto_goes_on \
-    without_a_driver_the_device_named_is_an_error_with_the_remedy the_device_passes_check models_train_as_on_the_cpu \
+    without_a_driver_the_device_named_is_an_error_with_the_remedy the_device_passes_check \
+    components_pass_check_on_the_device the_device_of_its_own_file_is_where_attention_is_checked \
+    a_component_is_measured_on_the_device models_train_as_on_the_cpu \
     attention_models_train_as_on_the_cpu a_run_goes_on_on_the_other_device a_step_copies_no_tensor

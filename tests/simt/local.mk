@@ -9,6 +9,12 @@ simt_shim = %D%/simt.cc %D%/simt.h %D%/block.h %D%/wait.cc %D%/warp.cc %D%/fiber
             %D%/sites.h %D%/schedule.h
 attn_kernels = %D%/attn_forward.cc %D%/attn_queries.cc %D%/attn_keys.cc %D%/attn_sums.cc
 LONG_TESTS += %D%/nvcc.sh %D%/long.sh
+# In a build --with-cuda: what the compiler made of the kernels, and the plugin where there is no driver.
+if HAVE_CUDA
+dist_check_SCRIPTS += %D%/compiled.sh %D%/no_driver.sh
+else
+EXTRA_DIST += %D%/compiled.sh %D%/no_driver.sh
+endif
 EXTRA_DIST += %D%/README.md %D%/mutate %D%/toys.cu plugins/attn_cuda/gpu.h plugins/attn_cuda/attn_forward.cu \
               plugins/attn_cuda/attn_queries.cu plugins/attn_cuda/attn_keys.cu plugins/attn_cuda/attn_sums.cu \
               plugins/attn_cuda/attn_tile.h plugins/attn_cuda/attn_pair.h plugins/attn_cuda/attn_load.h \
@@ -62,7 +68,7 @@ check_PROGRAMS += %D%/test_simt
 
 check_PROGRAMS += %D%/test_attn
 %C%_test_attn_SOURCES = %D%/test_attn.c %D%/attn_judge.h $(attn_kernels) plugins/attn_cuda/attn_class.c plugins/attn_cuda/attn_call.c \
-                        plugins/attn_cuda/attn_desc.c plugins/attn_cuda/attn_check.c \
+                        plugins/attn_cuda/attn_desc.c plugins/attn_cuda/attn_list.c \
                         plugins/attn_cuda/attn_call.h plugins/attn_cuda/attn.h
 %C%_test_attn_CXXFLAGS = $(SIMT_CXXFLAGS)
 %C%_test_attn_LDADD = %D%/libsimt.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm

@@ -50,7 +50,7 @@ static void cuda__each_feature_equals_ref(void)
     for (int t = 0; t < 3; t++) {
         pool all = {{0}, {0}, {0}};
 
-        for (int n = 0; n < ATTN_FEATURES - 1; n++) {
+        for (int n = 0; n < ATTN_FEATURES; n++) {
             attn_prob *p = attn_new(2, 37, 41, 4, 2, n % 2 ? 2 : 4, 20, 12);
             char what[40];
 
@@ -77,7 +77,7 @@ static void cuda__combinations_equal_ref(void)
                      H[1], H[2], 1 + (int64_t)(ck_bits() % 40), 1 + (int64_t)(ck_bits() % 40));
         char what[40];
 
-        for (int f = 0; f < ATTN_FEATURES - 1; f++)
+        for (int f = 0; f < ATTN_FEATURES; f++)
             if (ck_rand() < (f == 16 ? 0.1 : 0.25))
                 attn_feature(p, f);
         if (n % 5 == 0)
@@ -91,6 +91,34 @@ static void cuda__combinations_equal_ref(void)
     }
     for (int t = 0; t < 3; t++)
         judge(all + t, types[t], "combinations");
+}
+
+/* A list of large blocks: most tiles are stepped over, from the first on, in the middle, to the last. Some rows see
+ * nothing. */
+static void cuda__tiles_that_no_list_names_are_stepped_over(void)
+{
+    for (int n = 0; n < 6; n++) {
+        const int64_t T = 150, S = 290, wide = n % 2 ? 64 : 16;
+        attn_prob *p = attn_new(1, T, S, 2, 1, 2, 32, 20);
+        pool all = {{0}, {0}, {0}};
+
+        p->bq = (int32_t)wide;
+        p->bk = n % 3 ? 48 : 16;
+        p->mask_H = 1 + n % 2;
+        p->reversed = n % 2;
+        p->sparse = attn_keep((size_t)(p->mask_H * T * S));
+        for (int64_t x = 0; x < p->mask_H * T * S; x++) {
+            int64_t row = x / S % T / wide, col = x % S / p->bk, h = x / S / T;
+
+            p->sparse[x] = row % 4 != 3 && (row * 5 + col * 3 + h) % 7 == 0 && (col % 2 || x % 5);
+        }
+        if (n > 3)
+            p->a.causal = 1, p->a.offset = S - T;
+        simt_schedule(n % SIMT_SCHEDULES, (uint64_t)n);
+        add(&all, p, types[n % 3], n % 2, "blocks");
+        judge(&all, types[n % 3], "blocks");
+        attn_done();
+    }
 }
 
 enum { FLAT, PEAKED, HUGE_ONE, EQUAL, SUBNORMAL, FAMILIES };
@@ -131,6 +159,7 @@ static int same(const double *a, const double *b, int64_t n)
 /* Several tiles of queries and of keys, every kernel: a missing barrier or wait shows here (tests/simt/mutate). */
 static void cuda__schedules_do_not_change_a_bit(void)
 {
+    ck_seed = 1; /* the same numbers whatever ran before, and alone */
     for (int t = 0; t < 2; t++)
         for (int general = 0; general < 2; general++) {
             attn_prob *p = attn_new(1, general ? 200 : 130, 150, 2, 1, general ? 2 : 1, 32, 32);
@@ -292,8 +321,6 @@ static void cuda__fit_says_what_it_cannot(void)
     s.dv = 257;
     CU_ASSERT(refuses(s, "257"));
     s = good;
-    s.features = LOCI_A_BLOCKS;
-    CU_ASSERT(refuses(s, "block lists"));
     s.features = LOCI_A_BLOCKS << 1;
     CU_ASSERT(refuses(s, "newer"));
     s.features = LOCI_A_PAGED;
@@ -312,7 +339,7 @@ static void cuda__a_call_that_contradicts_itself_is_refused(void)
 
     p->k_len = attn_ints(1, 5, 0);
     attn_run(attn_host(), &loci_attn_cuda_class, p, how);
-    CK_TRUE(strstr(ck_err.msg, "lengths 0 and 5") != NULL, "%s", ck_err.msg);
+    CK_TRUE(strstr(ck_err.msg, "q_len 0 and k_len 5") != NULL, "%s", ck_err.msg);
     p->k_len = NULL;
     p->a.dropout = 1;
     attn_run(attn_host(), &loci_attn_cuda_class, p, how);
@@ -326,6 +353,13 @@ static void cuda__a_call_that_contradicts_itself_is_refused(void)
     attn_run(attn_host(), &loci_attn_cuda_class, p, how);
     CK_TRUE(strstr(ck_err.msg, "offset") != NULL, "%s", ck_err.msg);
     attn_done();
+    p = attn_new(1, 300, 300, 2, 2, 2, 2, 2); /* blocks of a single pair, for each of which there would be a number */
+    p->bq = p->bk = 1;
+    p->mask_H = 1;
+    p->sparse = attn_keep(300 * 300);
+    attn_run(attn_host(), &loci_attn_cuda_class, p, how);
+    CK_TRUE(strstr(ck_err.msg, "larger blocks") != NULL, "%s", ck_err.msg);
+    attn_done();
 }
 
 #define TESTS(X) \
@@ -333,6 +367,7 @@ static void cuda__a_call_that_contradicts_itself_is_refused(void)
     X(cuda__every_width_is_served) \
     X(cuda__each_feature_equals_ref) \
     X(cuda__combinations_equal_ref) \
+    X(cuda__tiles_that_no_list_names_are_stepped_over) \
     X(cuda__families_of_scores_equal_ref) \
     X(cuda__schedules_do_not_change_a_bit) \
     X(cuda__undefined_numbers_stay_with_those_who_see_them) \

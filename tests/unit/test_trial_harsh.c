@@ -78,17 +78,77 @@ static void an_arena__ends_where_it_says(void)
 {
     struct arena a;
 
-    CK_OK(loci__arena_new(&a, 8, 8, true, &ck_err));
+    CK_OK(loci__arena_new(&a, NULL, 8, 8, true, &ck_err));
     CK_TRUE(ending(touch, (char *)a.at + 7) == 0, "the last byte");
     CK_TRUE(ending(touch, (char *)a.at + 8) == SIGSEGV, "the byte behind the last");
     loci__arena_free(&a);
-    CK_OK(loci__arena_new(&a, 70, 64, true, &ck_err));
+    CK_OK(loci__arena_new(&a, NULL, 70, 64, true, &ck_err));
     CK_TRUE(((uintptr_t)a.at & 63) == 0, "64 bytes");
     CK_TRUE(loci__arena_intact(&a), "untouched");
     ((char *)a.at)[70] = 1;
     CK_TRUE(!loci__arena_intact(&a), "a byte behind the end");
     CK_TRUE(ending(touch, (char *)a.at + 128) == SIGSEGV, "the page behind the end");
     loci__arena_free(&a);
+}
+
+/* A device whose memory is the host's, elsewhere. */
+static void *toy_alloc(loci_module *dev, uint64_t bytes)
+{
+    (void)dev;
+    return aligned_alloc(64, (bytes + 63) / 64 * 64);
+}
+
+static void toy_free(loci_module *dev, void *p)
+{
+    (void)dev;
+    free(p);
+}
+
+static loci_status toy_zero(loci_module *dev, void *stream, void *dst, uint64_t bytes)
+{
+    (void)dev;
+    (void)stream;
+    memset(dst, 0, bytes);
+    return LOCI_OK;
+}
+
+static loci_status toy_move(loci_module *dev, void *stream, void *dst, const void *src, uint64_t bytes)
+{
+    (void)dev;
+    (void)stream;
+    memcpy(dst, src, bytes);
+    return LOCI_OK;
+}
+
+static void an_arena__has_a_side_on_a_device(void)
+{
+    static const loci_device_class toy = {.struct_size = sizeof toy,
+                                          .type = LOCI_CUDA,
+                                          .alloc = toy_alloc,
+                                          .free = toy_free,
+                                          .zero = toy_zero,
+                                          .up = toy_move,
+                                          .down = toy_move};
+    static const loci_class meta = {.struct_size = sizeof meta, .id = "toy"};
+    loci_context cx = {.device_class = &toy, .device_meta = &meta, .device = {LOCI_CUDA, 0}};
+    static const int outside[] = {-1, -64, 70, 133};
+    struct arena a;
+
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
+        char *card;
+        CK_OK(loci__arena_new(&a, &cx, 70, i % 2 ? 4 : 64, i > 1, &ck_err));
+        card = loci__arena_given(&a);
+        CK_TRUE(card != (char *)a.at && ((uintptr_t)card & 63) == ((uintptr_t)a.at & 63), "its own place, as odd");
+        memset(a.at, 1, 70);
+        CK_OK(loci__arena_up(&a, &ck_err));
+        CK_TRUE(card[0] == 1 && card[69] == 1 && loci__arena_intact(&a), "up, and nothing around it");
+        card[69] = 2;
+        CK_OK(loci__arena_down(&a, &ck_err));
+        CK_TRUE(((char *)a.at)[69] == 2 && loci__arena_intact(&a), "down");
+        card[outside[i]] = 0;
+        CK_TRUE(!loci__arena_intact(&a), "a byte at %d", outside[i]);
+        loci__arena_free(&a);
+    }
 }
 
 /* A rule that is right but for one thing. */
@@ -152,5 +212,6 @@ static void harsh_memory__catches_who_leaves_his_own(void)
 #define TESTS(X) \
     X(want_of_memory__is_a_status) \
     X(an_arena__ends_where_it_says) \
+    X(an_arena__has_a_side_on_a_device) \
     X(harsh_memory__catches_who_leaves_his_own)
 CK_MAIN("trial in harsh memory", TESTS)
