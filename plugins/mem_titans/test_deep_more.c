@@ -40,6 +40,34 @@ static const subject subjects[] = {
 };
 SUITE_SUBJECTS(subjects)
 
+/* ---- sizes that are used ---- */
+
+/* Heads as wide as models have them: products in whole tiles and beside them, f32 against f64 and f64 against the
+ * formula. */
+static void wide_heads_follow_the_formula(void)
+{
+    static const struct deep_how how = {.depth = 2, .expansion = 4, .frozen = 16};
+    static const subject wide[] = {{OWN, .name = "wide", .how = &how, .chunk = 16, .keys = {"depth", "2", NULL},
+                                    .scale = {0.12, 0.06, 0.02, 0.02, 0.12, 0.06}}};
+
+    for (int form = 0; form < 2; form++) {
+        trial t = trial_new(wide, 1, 37, 2, form ? 64 : 37, form ? 64 : 21), u;
+        rule r;
+
+        t.runs[0].pos = 5;
+        trial_fill(&t);
+        u = trial_copy(&t);
+        if (subject_open(wide, &r, 64, t.H, t.dk, t.dv, 2, NULL))
+            CK_TRUE(off_oracle(&t, &r) < 1e-12, "%g", off_oracle(&t, &r));
+        rule_close(&r);
+        CU_ASSERT(trial_once(&t, 64, NULL, true) && trial_once(&u, 32, NULL, true));
+        CK_TRUE(results_apart(&u, &t) < 1e-5 && gradients_apart(&u, &t) < 1e-4, "%g and %g", results_apart(&u, &t),
+                gradients_apart(&u, &t));
+        trial_free(&t);
+        trial_free(&u);
+    }
+}
+
 /* ---- what it equals ---- */
 
 /* With depth 1 a residual path is a change of variables: M(x) + x told v is M told v - k. So the deep code and the
@@ -359,6 +387,7 @@ static void a_call_beyond_its_plan_is_refused(void)
     X(every_layer_has_its_weights_and_states) \
     X(what_does_not_exist_is_refused_by_name) \
     X(a_call_beyond_its_plan_is_refused) \
-    X(heads_walked_together_equal_heads_walked_apart)
+    X(heads_walked_together_equal_heads_walked_apart) \
+    X(wide_heads_follow_the_formula)
 
 CK_MAIN("deep_more", TESTS)
