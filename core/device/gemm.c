@@ -7,20 +7,21 @@
  *  (2) Batch axes along which B does not move become more rows of one product, where the strides of A and C allow it:
  *      [B,T,D] times a weight is one product of B T rows. A triangular product is left whole: one block per item.
  *  (3) float32 goes to oneDNN, else to a CBLAS, with operands rounded to bfloat16 where the device was told so
- *      (gemm_bf16.c); small blocks, rows the libraries cannot address, float64, and
- *      everything at level ref go to the plain kernel (kern_gemm.tmpl).
+ *      (gemm_bf16.c); small blocks, blocks of few rows, rows the libraries cannot address, float64, and everything at
+ *      level ref go to our own tiles (kern_gemm.tmpl).
  */
 #include "core/device/gemm.h"
 #include "core/device/ops.h"
 
-#define SMALL (20 * 20 * 20)     /* multiplications: below, a library's overhead shows */
-#define FEW 32                   /* rows, and fewer than 8 ask for a product of vectors: our tiles win between, */
-#define LITTLE (INT64_C(1) << 19) /* and below so many multiplications: a library packs and dispatches for longer */
-#define LEAST (INT64_C(1) << 17) /* of a block: below, a task's overhead shows */
-#define MOST (INT64_C(1) << 28)  /* of a block: some milliseconds */
+#define SMALL (20 * 20 * 20)      /* multiplications: below, a library's overhead shows */
+#define LITTLE (INT64_C(1) << 19) /* multiplications: below, its packing shows */
+#define ROWS_LEAST 8              /* rows; */
+#define ROWS_MOST 32              /* up to so many our tiles win whatever the work is */
+#define LEAST (INT64_C(1) << 17)  /* of a block: below, a task's overhead shows */
+#define MOST (INT64_C(1) << 28)   /* of a block: some milliseconds */
 #define SQUARE \
     (INT64_C(1) << 17) /* elements of a block of C below which MOST does not cut it: it would be packed too often */
-#define WANTED 8                 /* blocks, where they stay above LEAST */
+#define WANTED 8       /* blocks, where they stay above LEAST */
 #define EDGE 64
 
 typedef struct gemm_job {
@@ -60,12 +61,14 @@ static void lower_item(const gemm_job *j, const char *a, const char *b, char *c)
     }
 }
 
-/* What was measured to win; the tiles of float64 and of level ref have no rival. */
+/* Is a block of M x N ours (3)? What was measured to win, on AVX2. */
 static bool ours(const gemm_job *j, int64_t M, int64_t N)
 {
     const double work = (double)M * (double)N * (double)j->K;
 
-    return j->lower || work < SMALL || (M >= 8 && (M <= FEW || work <= LITTLE));
+    if (!j->library || j->lower || work < SMALL)
+        return true;
+    return !j->bf16 && M >= ROWS_LEAST && (M <= ROWS_MOST || work <= LITTLE);
 }
 
 static void gemm_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
@@ -81,7 +84,7 @@ static void gemm_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
         int64_t M = j->M - m < j->mb ? j->M - m : j->mb, N = j->N - n < j->nb ? j->N - n : j->nb;
         const char *a = j->a + s.at[0] + m * j->a_row * size, *b = j->b + s.at[1] + n * j->b_col * size;
         char *c = j->c + s.at[2] + (m * j->c_row + n) * size;
-        bool done = j->library && !j->lower && (j->bf16 ? (double)M * (double)N * (double)j->K >= SMALL : !ours(j, M, N));
+        bool done = !ours(j, M, N);
 
         if (done) {
             const loci_block block = {.ta = j->ta,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The deep memory's plan and calls: bands, their segments, and the way back through them; deep.h says what is computed.
+ * The deep memory's plan and calls: how tokens are dealt out in bands; deep.h says what is computed.
  */
 #include "deep.h"
 
@@ -28,14 +28,6 @@ static uint64_t work_cut(deep *d, void *base, memory *trail, int64_t len)
     for (int64_t i = 1; i < stretch(d) && d->back && d->op != LOCI_OP_READ; i++)
         trail[i] = memory_cut(d, &d->work);
     return room_cut(d, &w, n < len ? n : len);
-}
-
-static uint64_t memory_bytes(const deep *d)
-{
-    loci_cursor c = {0};
-
-    memory_cut(d, &c);
-    return c.at;
 }
 
 loci_status deep_plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
@@ -69,197 +61,6 @@ loci_status deep_plan(loci_module *m, const loci_shape *shape, int32_t op, loci_
     return LOCI_OK;
 }
 
-/* ---- what a band works on --------------------------------------------------------------------------------------- */
-
-/* How many runs from `first` on make a band; deep.h (2). */
-static int64_t band(const deep *d, const loci_batch *batch, uint32_t first)
-{
-    const loci_run *a = &batch->runs[first];
-    uint32_t n = 1;
-
-    while (first + n < batch->n_runs && a[n].row == a[0].row + (int32_t)n && a[n].state == a[0].state + (int32_t)n &&
-           a[n].begin == a[0].begin && a[n].len == a[0].len && a[n].pos % d->chunk == a[0].pos % d->chunk)
-        n++;
-    return n;
-}
-
-static memory states(const deep *d, const loci_tensor *from, int64_t row)
-{
-    const loci_module *m = d->m;
-    memory a = {0};
-
-    for (int l = 1; l <= m->L; l++) {
-        a.W[l] = mat_state(d, &from[m->W[l]], row);
-        if (m->momentum)
-            a.S[l] = mat_state(d, &from[m->S[l]], row);
-        if (m->mode == LOCI_SCAN_FROZEN)
-            a.C[l] = mat_state(d, &from[m->C[l]], row);
-    }
-    return a;
-}
-
-/* The band's rows and heads of a gate, [R, n, H] or [R, n, H, L]. */
-static void gate_view(const deep *d, loci_view *v, const loci_tensor *t, int64_t row, int64_t at, int64_t n)
-{
-    *v = (loci_view){0};
-    if (!t)
-        return;
-    loci_view_set(v, (char *)loci_ptr(t) + (row * t->strides[0] + at * t->strides[1] + d->head * t->strides[2]) * d->size, d->x->device, d->type,
-                  t->ndim, t->shape);
-    v->shape[0] = d->R;
-    v->shape[1] = n;
-    v->shape[2] = d->H;
-    for (int32_t i = 0; i < t->ndim; i++)
-        v->strides[i] = t->strides[i];
-}
-
-static void tokens_of(const deep *d, tokens *t, const loci_rule_io *r, const loci_run *run, span s)
-{
-    const int back = d->back;
-    const int write = r->op != LOCI_OP_READ, read = r->op != LOCI_OP_WRITE;
-    const int64_t row = run->row, at = run->begin + s.from, n = s.n;
-    const loci_module *m = d->m;
-    const struct {
-        loci_view *to, *grad;
-        int declared;
-        uint32_t gate;
-    } all[3] = {{&t->g.alpha, &t->g.dalpha, m->forget, m->alpha},
-                {&t->g.eta, &t->g.deta, m->momentum, m->eta},
-                {&t->g.theta, &t->g.dtheta, 1, m->theta}};
-
-    t->n = n;
-    t->q = mat_tokens(d, read ? r->q : NULL, row, at, n);
-    t->y = mat_tokens(d, read && !back ? r->y : NULL, row, at, n);
-    t->dy = mat_tokens(d, read && back ? r->dy : NULL, row, at, n);
-    t->dq = mat_tokens(d, read && back ? r->dq : NULL, row, at, n);
-    t->k = mat_tokens(d, write ? r->k : NULL, row, at, n);
-    t->v = mat_tokens(d, write ? r->v : NULL, row, at, n);
-    t->dk = mat_tokens(d, write && back ? r->dk : NULL, row, at, n);
-    t->dv = mat_tokens(d, write && back ? r->dv : NULL, row, at, n);
-    for (int i = 0; i < 3; i++) {
-        const int there = write && all[i].declared;
-
-        gate_view(d, all[i].to, there ? r->gate[all[i].gate] : NULL, row, at, n);
-        gate_view(d, all[i].grad, there && back ? r->dgate[all[i].gate] : NULL, row, at, n);
-    }
-}
-
-/* ---- one band --------------------------------------------------------------------------------------------------- */
-
-/* READ: in pieces of at most SEG_TOK tokens, which do not depend on one another. */
-static void read_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run)
-{
-    const memory in = states(d, s->state_in, run->state);
-    memory to = {0};
-    tokens t;
-    room w;
-
-    if (d->back || s->state_out)
-        to = states(d, d->back ? s->state_grad : s->state_out, run->state);
-    if (!d->back)
-        memory_copy(d, &to, &in);
-    for (int64_t from = 0; from < run->len; from += SEG_TOK) {
-        const span piece = {from, run->len - from < SEG_TOK ? run->len - from : SEG_TOK, 0};
-
-        room_cut(d, &w, piece.n);
-        tokens_of(d, &t, r, run, piece);
-        if (d->back)
-            plain_read_back(d, &w, &in, &to, &t);
-        else
-            plain_read(d, &w, &in, &t);
-    }
-}
-
-static void forward_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, loci_cursor *saved)
-{
-    const int64_t phase = run->pos % d->chunk, n = span_count(d, phase, run->len), k = stretch(d);
-    const memory in = states(d, s->state_in, run->state), now = states(d, s->state_out, run->state);
-    const int frozen = d->m->mode == LOCI_SCAN_FROZEN;
-    tokens t;
-    room w;
-
-    memory_copy(d, &now, &in);
-    for (int64_t i = 0; i < n; i++) {
-        const span seg = span_at(d, phase, run->len, i);
-        /* a chunk of one segment that is not the run's last finds its start in W, which is written at its end */
-        const int short_lived = seg.begins && d->nsub == 1 && i + 1 < n;
-
-        for (int l = 1; l <= d->m->L && frozen && seg.begins && !short_lived; l++)
-            mat_map(d, LOCI_MAP_COPY, now.C[l], now.W[l], 1, 0);
-        if (i && i % k == 0 && saved->base) {
-            const memory keep = memory_cut(d, saved);
-
-            memory_copy(d, &keep, &now);
-        }
-        room_cut(d, &w, seg.n);
-        tokens_of(d, &t, r, run, seg);
-        tables_forward(d, &w, &t.g, seg.n);
-        chunk_errors(d, &w, frozen && !short_lived ? now.C : now.W, &t);
-        if (t.y.at)
-            chunk_read(d, &w, &now, &t);
-        chunk_write(d, &w, &now, &now, &t);
-    }
-}
-
-/* The states before segments of one stretch, `first` first, at trail[0] and on; and the memory their errors are of. */
-static void replay(deep *d, const loci_rule_io *r, const loci_run *run, const memory *in, memory *trail, int64_t first,
-                   int64_t end, const mat **C)
-{
-    const int64_t phase = run->pos % d->chunk;
-    tokens t;
-    room w;
-
-    for (int64_t i = first; i < end; i++) {
-        const span seg = span_at(d, phase, run->len, i);
-        const memory *at = &trail[i - first];
-
-        /* a segment that begins no chunk is the run's first, or, in long chunks, finds C kept */
-        C[i - first] = d->m->mode != LOCI_SCAN_FROZEN || seg.begins ? at->W : i == 0 ? in->C : at->C;
-        if (i + 1 == end)
-            break;
-        room_cut(d, &w, seg.n);
-        tokens_of(d, &t, r, run, seg);
-        tables_forward(d, &w, &t.g, seg.n);
-        chunk_errors(d, &w, C[i - first], &t);
-        chunk_write(d, &w, at, &trail[i + 1 - first], &t);
-    }
-}
-
-/* kept: the band's first kept state, if it has any. */
-static void backward_band(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, memory *trail,
-                          loci_cursor kept_at)
-{
-    const int64_t phase = run->pos % d->chunk, n = span_count(d, phase, run->len), k = stretch(d);
-    const uint64_t bytes = memory_bytes(d);
-    const memory in = states(d, s->state_in, run->state);
-    const int frozen = d->m->mode == LOCI_SCAN_FROZEN;
-    memory grad = states(d, s->state_grad, run->state);
-    const mat *C[STRETCH_MOST];
-    tokens t;
-    room w;
-
-    for (int l = 1; l <= d->m->L && !frozen; l++)
-        grad.C[l] = grad.W[l];
-    for (int64_t first = n > 0 ? (n - 1) / k * k : -1; first >= 0; first -= k) {
-        const int64_t end = first + k < n ? first + k : n;
-        loci_cursor from = {kept_at.base, kept_at.at + (uint64_t)(first / k - 1) * bytes};
-
-        trail[0] = first ? memory_cut(d, &from) : in;
-        replay(d, r, run, &in, trail, first, end, C);
-        for (int64_t i = end - 1; i >= first; i--) {
-            const span seg = span_at(d, phase, run->len, i);
-
-            room_cut(d, &w, seg.n);
-            tokens_of(d, &t, r, run, seg);
-            chunk_back(d, &w, &trail[i - first], C[i - first], &grad, &t);
-            for (int l = 1; l <= d->m->L && frozen && seg.begins; l++) {
-                mat_map(d, LOCI_MAP_COPY, grad.W[l], grad.C[l], 1, 1);
-                mat_fill(d, grad.C[l], 0);
-            }
-        }
-    }
-}
-
 /* ---- the call --------------------------------------------------------------------------------------------------- */
 
 typedef struct job {
@@ -290,11 +91,11 @@ static void one_band(deep *d, const job *j, const loci_run *run, void *scratch, 
 
     work_cut(d, scratch, trail, run->len);
     if (d->op == LOCI_OP_READ)
-        read_band(d, j->s, j->r, run);
+        band_read(d, j->s, j->r, run);
     else if (d->back)
-        backward_band(d, j->s, j->r, run, trail, saved);
+        band_backward(d, j->s, j->r, run, trail, saved);
     else
-        forward_band(d, j->s, j->r, run, &saved);
+        band_forward(d, j->s, j->r, run, &saved);
 }
 
 /* Items are runs and their bands of heads; deep.h (2). The first failure is kept. */
@@ -360,6 +161,18 @@ static loci_status call_resident(job *j)
     else if (items > 1)
         LOCI_RETURN_IF(x->host->parallel_for(x, items, 1, bands, j));
     return j->status;
+}
+
+/* How many runs from `first` on make a band; deep.h (2). */
+static int64_t band(const deep *d, const loci_batch *batch, uint32_t first)
+{
+    const loci_run *a = &batch->runs[first];
+    uint32_t n = 1;
+
+    while (first + n < batch->n_runs && a[n].row == a[0].row + (int32_t)n && a[n].state == a[0].state + (int32_t)n &&
+           a[n].begin == a[0].begin && a[n].len == a[0].len && a[n].pos % d->chunk == a[0].pos % d->chunk)
+        n++;
+    return n;
 }
 
 /* All heads of as many runs as go together, one band after the other. */

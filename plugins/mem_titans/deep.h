@@ -154,6 +154,17 @@ int64_t kept(const deep *d, int64_t phase, int64_t len);
 int64_t kept_most(const deep *d, int64_t n_tokens, int64_t runs);
 /* W, S and, where a segment can begin inside a chunk, C. */
 memory memory_cut(const deep *d, loci_cursor *c);
+uint64_t memory_bytes(const deep *d); /* of one that is cut */
 void memory_copy(deep *d, const memory *to, const memory *from);
+
+/* ---- deep_band.c: a run of the band from end to end; states lie in s ---- */
+
+/* READ, forward and backward. */
+void band_read(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run);
+/* States are kept at `saved`, unless its base is NULL. */
+void band_forward(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, loci_cursor *saved);
+/* trail: room for the states inside a stretch; kept_at: the band's first kept state, if it has any. */
+void band_backward(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, memory *trail,
+                   loci_cursor kept_at);
 
 #endif

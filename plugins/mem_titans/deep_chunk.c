@@ -81,18 +81,36 @@ void chunk_errors(deep *d, const room *w, const mat *C, tokens *t)
     }
 }
 
+/* diag(weight) h */
+static mat weighted(deep *d, const room *w, mat weight, mat h)
+{
+    const mat tmp = mat_as(d, w->wide, h.rows, h.cols);
+
+    mat_map2(d, LOCI_MAP_MUL, tmp, h, weight, 1, 0);
+    return tmp;
+}
+
+/* z = diag(s) x W', or added to z; the narrower of x and z is scaled */
+static void state_read(deep *d, const room *w, mat s, mat x, mat W, int add, mat z)
+{
+    if (x.cols < z.cols) {
+        mat_times(d, LOCI_GEMM_TB, 1, weighted(d, w, s, x), W, add, z);
+    } else {
+        const mat tmp = mat_as(d, w->wide, z.rows, z.cols);
+
+        mat_times(d, LOCI_GEMM_TB, 1, x, W, 0, tmp);
+        mat_map2(d, LOCI_MAP_MUL, z, tmp, s, 1, add);
+    }
+}
+
 /* z = diag(beta) x W' + diag(f) x S' - R b */
 static void layer_read(deep *d, const room *w, const memory *at, int l, mat x, mat z, int64_t n)
 {
     const int64_t o = d->m->read_order == LOCI_SCAN_AFTER_WRITE;
-    const mat tmp = mat_as(d, w->wide, n, d->m->width[l]);
 
-    mat_times(d, LOCI_GEMM_TB, 1, x, at->W[l], 0, tmp);
-    mat_map2(d, LOCI_MAP_MUL, z, tmp, table_at(d, w->beta, l, o, n, 1), 1, 0);
-    if (d->m->momentum) {
-        mat_times(d, LOCI_GEMM_TB, 1, x, at->S[l], 0, tmp);
-        mat_map2(d, LOCI_MAP_MUL, z, tmp, table_at(d, w->f, l, o, n, 1), 1, 1);
-    }
+    state_read(d, w, table_at(d, w->beta, l, o, n, 1), x, at->W[l], 0, z);
+    if (d->m->momentum)
+        state_read(d, w, table_at(d, w->f, l, o, n, 1), x, at->S[l], 1, z);
     mat_times(d, LOCI_GEMM_LOWER, -1, w->R[l], w->B[l], 1, z);
 }
 
@@ -114,15 +132,6 @@ void chunk_read(deep *d, const room *w, const memory *at, tokens *t)
     }
     if (m->residual && t->y.at)
         mat_map(d, LOCI_MAP_COPY, t->y, t->q, 1, 1);
-}
-
-/* diag(weight) h */
-static mat weighted(deep *d, const room *w, mat weight, mat h)
-{
-    const mat tmp = mat_as(d, w->wide, h.rows, h.cols);
-
-    mat_map2(d, LOCI_MAP_MUL, tmp, h, weight, 1, 0);
-    return tmp;
 }
 
 /* to = s from - b' diag(weight) h; to may be from */
@@ -148,7 +157,8 @@ void chunk_write(deep *d, const room *w, const memory *at, const memory *to, tok
         write_one(d, w, to->W[l], at->W[l], table_at(d, w->beta, l, n, 1, 1), l, table_at(d, w->G, l, n * n, n, 1), h);
         if (d->m->momentum) {
             mat_map2(d, LOCI_MAP_MUL, to->W[l], at->S[l], table_at(d, w->f, l, n, 1, 1), 1, 1);
-            write_one(d, w, to->S[l], at->S[l], table_at(d, w->mo, l, n, 1, 1), l, table_at(d, w->N, l, n * n, n, 1), h);
+            write_one(d, w, to->S[l], at->S[l], table_at(d, w->mo, l, n, 1, 1), l, table_at(d, w->N, l, n * n, n, 1),
+                      h);
         }
     }
 }

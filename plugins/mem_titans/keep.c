@@ -68,6 +68,14 @@ memory memory_cut(const deep *d, loci_cursor *c)
     return a;
 }
 
+uint64_t memory_bytes(const deep *d)
+{
+    loci_cursor c = {0};
+
+    memory_cut(d, &c);
+    return c.at;
+}
+
 void memory_copy(deep *d, const memory *to, const memory *from)
 {
     for (int l = 1; l <= d->m->L; l++) {

@@ -1,6 +1,6 @@
 # plugins/mem_titans: the rule of Titans over the device's loci.scan/1 and loci.ops/1.
 mem_titans_sources = %D%/titans.c %D%/titans.h %D%/deep.c %D%/deep.h %D%/deep_mat.c %D%/deep_coef.c \
-                     %D%/deep_chunk.c %D%/deep_back.c %D%/keep.c $(matrix_scan)
+                     %D%/deep_band.c %D%/deep_chunk.c %D%/deep_back.c %D%/keep.c $(matrix_scan)
 plugin_LTLIBRARIES += %D%/mem_titans.la
 %C%_mem_titans_la_SOURCES = $(mem_titans_sources)
 %C%_mem_titans_la_CPPFLAGS = $(PLUGIN_CPPFLAGS)

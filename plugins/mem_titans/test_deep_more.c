@@ -4,6 +4,7 @@
  * order, and what its class declares and refuses.
  */
 #include "plugins/mem_titans/deep_formula.h"
+#include "plugins/mem_titans/titans.h"
 #include "tests/unit/suite.h"
 
 static const struct deep_how lone = {.depth = 1, .expansion = 2, .frozen = 5, .residual = true};
@@ -38,6 +39,34 @@ static const subject subjects[] = {
      .keys = {"depth", "2", "expansion", "1", "residual", "yes", "chunk", "100", "theta_max", "1", NULL}, .why = {WHY}},
 };
 SUITE_SUBJECTS(subjects)
+
+/* ---- sizes that are used ---- */
+
+/* Heads as wide as models have them: products in whole tiles and beside them, f32 against f64 and f64 against the
+ * formula. */
+static void wide_heads_follow_the_formula(void)
+{
+    static const struct deep_how how = {.depth = 2, .expansion = 4, .frozen = 16};
+    static const subject wide[] = {{OWN, .name = "wide", .how = &how, .chunk = 16, .keys = {"depth", "2", NULL},
+                                    .scale = {0.12, 0.06, 0.02, 0.02, 0.12, 0.06}}};
+
+    for (int form = 0; form < 2; form++) {
+        trial t = trial_new(wide, 1, 37, 2, form ? 64 : 37, form ? 64 : 21), u;
+        rule r;
+
+        t.runs[0].pos = 5;
+        trial_fill(&t);
+        u = trial_copy(&t);
+        if (subject_open(wide, &r, 64, t.H, t.dk, t.dv, 2, NULL))
+            CK_TRUE(off_oracle(&t, &r) < 1e-12, "%g", off_oracle(&t, &r));
+        rule_close(&r);
+        CU_ASSERT(trial_once(&t, 64, NULL, true) && trial_once(&u, 32, NULL, true));
+        CK_TRUE(results_apart(&u, &t) < 1e-5 && gradients_apart(&u, &t) < 1e-4, "%g and %g", results_apart(&u, &t),
+                gradients_apart(&u, &t));
+        trial_free(&t);
+        trial_free(&u);
+    }
+}
 
 /* ---- what it equals ---- */
 
@@ -88,6 +117,35 @@ static void chunks_of_one_token_are_the_sequence(void)
         CU_ASSERT(apart(t.dx[p], one.dx[p], t.n[p]) < 1e-12);
     trial_free(&t);
     trial_free(&one);
+}
+
+/* Other devices walk all heads of many runs at once, the CPU one head of one run by each thread: one function. Runs
+ * that go together, and runs that do not, in every operation. */
+static void heads_walked_together_equal_heads_walked_apart(void)
+{
+    SUITE_EACH(s)
+    for (int form = 0; form < 4; form++) {
+        trial t = form ? ragged(s, form == 2 ? LOCI_OP_WRITE : LOCI_OP_STEP, 3, 6, 5) : trial_new(s, 3, 23, 2, 4, 5);
+        trial u;
+        rule r;
+
+        if (form == 0)
+            trial_fill(&t);
+        if (form == 3)
+            t.op = LOCI_OP_READ;
+        u = trial_copy(&t);
+        if (subject_open(s, &r, 64, t.H, t.dk, t.dv, 2, NULL)) {
+            CU_ASSERT(trial_run(&r, &t, true) && r.m->resident);
+            r.m->resident = 0;
+            CU_ASSERT(trial_run(&r, &u, true));
+            CK_TRUE(results_apart(&t, &u) < 1e-12 && gradients_apart(&t, &u) < 1e-11, "%s, form %d: %g and %g", s->name,
+                    form, results_apart(&t, &u), gradients_apart(&t, &u));
+            CU_ASSERT(t.dx[PART_Q][0] != 0 || form == 2);
+        }
+        rule_close(&r);
+        trial_free(&t);
+        trial_free(&u);
+    }
 }
 
 /* A chunk of 100 is two segments, and a run that begins inside one finds its memory in the state; some states are kept
@@ -328,6 +386,8 @@ static void a_call_beyond_its_plan_is_refused(void)
     X(what_can_be_learned_is_learned_and_does_not_drift) \
     X(every_layer_has_its_weights_and_states) \
     X(what_does_not_exist_is_refused_by_name) \
-    X(a_call_beyond_its_plan_is_refused)
+    X(a_call_beyond_its_plan_is_refused) \
+    X(heads_walked_together_equal_heads_walked_apart) \
+    X(wide_heads_follow_the_formula)
 
 CK_MAIN("deep_more", TESTS)

@@ -19,12 +19,13 @@ struct loci_module {
     const loci_ops *ops;
     int64_t H, dk, dv, width[TITANS_DEPTH + 1];
     int32_t L, mode, chunk, read_order; /* mode: LOCI_SCAN_*   */
-    int momentum, forget, learned, deep, residual, per_layer, resident; /* resident: a head is walked by one thread */
+    int momentum, forget, learned, deep, residual, per_layer;
+    int resident;               /* one thread walks one head   */
     int32_t f, f_back, f_back2; /* activation: LOCI_MAP_*       */
     double theta_max, loss_scale;
     uint32_t W[TITANS_DEPTH + 1], S[TITANS_DEPTH + 1], C[TITANS_DEPTH + 1], W0[TITANS_DEPTH + 1];
     uint32_t alpha, eta, theta; /* gates                        */
-    matrix_scan matrix; /* of depth 1   */
+    matrix_scan matrix;         /* of depth 1   */
     char name[4][TITANS_DEPTH + 1][12];
 };
 

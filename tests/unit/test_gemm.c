@@ -21,8 +21,9 @@ static void check(const char *what, struct ck_t *a, struct ck_t *b, struct ck_t 
 
 static void gemm__matches_the_plain_loop_for_all_transposes(void)
 {
-    static const int64_t sizes[][3] = {{1, 1, 1},   {1, 17, 33},  {7, 1, 9},     {5, 6, 1},      {4, 16, 300},
-                                       {33, 31, 2}, {64, 64, 64}, {65, 127, 40}, {130, 70, 257}, {1, 300, 200}};
+    static const int64_t sizes[][3] = {{1, 1, 1},     {1, 17, 33},   {7, 1, 9},     {5, 6, 1},      {4, 16, 300},
+                                       {33, 31, 2},   {64, 64, 64},  {65, 127, 40}, {130, 70, 257}, {1, 300, 200},
+                                       {16, 100, 64}, {11, 61, 513}, {31, 96, 9},   {53, 17, 16}};
 
     EACH_RIG(which, 2)
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
