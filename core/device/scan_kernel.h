@@ -76,9 +76,12 @@ typedef struct scan_kernel {
     void (*coef)(void *job, int64_t begin, int64_t end, uint32_t worker); /* items of a coef_job */
 } scan_kernel;
 
+#ifndef SCAN_INC /* a test may have a list of its own */
+#define SCAN_INC "core/device/scan.inc"
+#endif
 extern const scan_kernel loci_scan_f64__ref;
 #define SCAN_KERNEL(isa, can) extern const scan_kernel loci_scan_f32__##isa;
-#include "core/device/scan.inc"
+#include SCAN_INC
 #undef SCAN_KERNEL
 
 /* Does the forward keep its states in strips (scan_strip.tmpl)? Then checkpoints are strips, rows rounded up to 16. */
