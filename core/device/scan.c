@@ -79,7 +79,7 @@ static const scan_kernel *choose(const loci_exec *x, uint8_t bits)
 #define SCAN_KERNEL(isa, need) \
     if (level >= (need)) \
         best = &loci_scan_f32__##isa;
-#include "core/device/scan.inc"
+#include SCAN_INC
 #undef SCAN_KERNEL
     return best;
 }

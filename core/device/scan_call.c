@@ -48,7 +48,7 @@ loci_status loci_scan_rule(scan_job *j, const loci_scan_io *io, loci_error *err)
     j->frozen = j->write && j->mode == LOCI_SCAN_FROZEN;
     j->n_state = !m ? 1 : j->mode == LOCI_SCAN_FROZEN ? 3 : 2;
     j->n_ck = m && j->write ? 2 : 1;
-    j->seg = !j->write ? SCAN_READ_TOK : !j->exact ? SCAN_TOK : m ? SCAN_EXACT_TOK : io->chunk;
+    j->seg = !j->write ? SCAN_READ_TOK : !j->exact ? SCAN_TOK : SCAN_EXACT_TOK;
     j->chunk = j->seg;
     j->nsub = 1;
     if (j->frozen) {

@@ -5,10 +5,9 @@
  *  (1) A run is cut into segments. The states at the start of every segment but the first, whose states are state_in,
  *      are saved by a forward with SAVE; the backward walks the segments from the last to the first and replays each.
  *      A recurrence is never inverted.
- *  (2) A segment of the exact form of L is a chunk; M's exact form is the recurrence and cuts where it likes. In the
- *      frozen form a chunk, which may be long, is cut into nsub segments
- *      of seg tokens that share the memory C of the chunk's start, and chunks begin where run.pos + i is a multiple of
- *      `chunk`. In every other case nsub is 1, chunk is seg and segments count from the start of the run.
+ *  (2) The exact forms of L and M equal the recurrence for every chunk and cut where they like. In the frozen form a
+ *      chunk, which may be long, is cut into nsub segments of seg tokens that share the memory C of the chunk's start,
+ *      and chunks begin where run.pos + i is a multiple of `chunk`. In every other case nsub is 1, chunk is seg and segments count from the start of the run.
  *  (3) Items are dealt out to lanes, item i to lane i mod lanes; a lane owns a piece of scratch and works through its
  *      items in order. The number of lanes depends on the number of items alone.
  *
@@ -29,7 +28,7 @@
 #define SCAN_TOGETHER 4    /* lanes that one thread works on side by side, at most           */
 #define SCAN_TOK 32        /* tokens of a segment of a token-by-token form                 */
 #define SCAN_READ_TOK 64   /* tokens of a segment of READ                                 */
-#define SCAN_EXACT_TOK 64  /* tokens of a segment of the exact form of M                */
+#define SCAN_EXACT_TOK 64  /* tokens of a segment of the exact forms of L and M      */
 #define SCAN_FROZEN_TOK 64 /* tokens of a segment of the frozen form, at most           */
 #define SCAN_BLOCK 512     /* channels of an item of D                                     */
 #define SCAN_STRIP 8       /* rows of the state that are replayed together                 */
@@ -77,15 +76,18 @@ typedef struct scan_kernel {
     void (*coef)(void *job, int64_t begin, int64_t end, uint32_t worker); /* items of a coef_job */
 } scan_kernel;
 
+#ifndef SCAN_INC /* a test may have a list of its own */
+#define SCAN_INC "core/device/scan.inc"
+#endif
 extern const scan_kernel loci_scan_f64__ref;
 #define SCAN_KERNEL(isa, can) extern const scan_kernel loci_scan_f32__##isa;
-#include "core/device/scan.inc"
+#include SCAN_INC
 #undef SCAN_KERNEL
 
 /* Does the forward keep its states in strips (scan_strip.tmpl)? Then checkpoints are strips, rows rounded up to 16. */
 static inline bool scan_strips(const scan_job *j)
 {
-    return j->scan == LOCI_SCAN_M && j->exact;
+    return j->scan == LOCI_SCAN_W || (j->scan != LOCI_SCAN_D && j->exact);
 }
 
 /* Elements of a state of one head in a lane or a checkpoint. */

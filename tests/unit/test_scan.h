@@ -12,6 +12,15 @@
 #include "tests/ck.h"
 #include "tests/unit/host.h"
 
+/* The table under test: the device's, or the one that a program is built for (scan_wide.c). */
+#ifdef CK_SCAN_TABLE
+const loci_scan *CK_SCAN_TABLE(void);
+#define CK_SCAN(h) CK_SCAN_TABLE()
+#else
+#define CK_SCAN(h) \
+    ((const loci_scan *)(h)->host.get_ext(&(h)->host, (loci_device){LOCI_CPU, 0}, LOCI_EXT_SCAN))
+#endif
+
 enum { Q, K, V, G, U, W, AL, ET, TH, M0, Z0, C0, INPUTS };
 #define SENTINEL 77.0
 #define GUARD 64
@@ -244,7 +253,7 @@ static inline loci_shape prob_shape(const prob *p, int bits, uint64_t flags)
 static inline loci_status prob_run(struct ck_host *h, prob *p, int bits, bool back)
 {
     static const double nothing;
-    const loci_scan *scan = (const loci_scan *)h->host.get_ext(&h->host, (loci_device){LOCI_CPU, 0}, LOCI_EXT_SCAN);
+    const loci_scan *scan = CK_SCAN(h);
     const bool D = p->scan == LOCI_SCAN_D;
     const int64_t bthd[4] = {p->B, p->T, p->H, p->d}, bthe[4] = {p->B, p->T, p->H, p->e}, btn[3] = {p->B, p->T, p->d};
     const int64_t state[4] = {p->states, p->H, p->e, p->d}, row[2] = {p->states, p->d}, one[1] = {p->H};
