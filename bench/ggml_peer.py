@@ -36,7 +36,7 @@ class Ggml:
     """The functions that are used, and a computation as something that can be called again and again."""
 
     def __init__(self, folder, threads):
-        self.threads = threads
+        self.threads, self.context = threads, None
         self.base = ctypes.CDLL(str(folder / "libggml-base.so"), mode=ctypes.RTLD_GLOBAL)
         self.cpu = ctypes.CDLL(str(folder / "libggml-cpu.so"))
         pointer, number = ctypes.c_void_p, ctypes.c_int64
@@ -67,12 +67,15 @@ class Ggml:
         return t
 
     def computation(self, inputs, out_shape, node_of):
-        """Two functions: compute once, and read the result. node_of(context, tensors) makes the node."""
+        """Two functions: compute once, and read the result. node_of(context, tensors) makes the node. The memory of the
+        computation before this one is freed."""
         import numpy
 
         inputs = [numpy.ascontiguousarray(x) for x in inputs]
         room = sum(x.nbytes for x in inputs) + 4 * int(numpy.prod(out_shape)) + (16 << 20)
-        context = self.init(InitParams(room, None, False))
+        if self.context:
+            self.free(self.context)
+        context = self.context = self.init(InitParams(room, None, False))
         node = node_of(context, [self.tensor(context, x) for x in inputs])
         graph = self.new_graph(context)
         self.build_forward_expand(graph, node)
