@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Attention of loci beside PyTorch's scaled_dot_product_attention: causal, one row, forward or backward alone.
+"""Attention of loci beside PyTorch's scaled_dot_product_attention and, forward in f32, ggml's flash_attn_ext: causal, one
+row, forward or backward alone.
 
     bench/attention.py [--dtype f32|bf16] [--pass forward|backward] [--widths 64,128] [--tokens 512,2048,8192] [--cpu avx2]
 
@@ -8,6 +9,7 @@ H D = 1024 in every case. A backward is timed by itself on both sides: 5 product
 forward has 2. With --cpu, which caps the instructions of loci, there is no peer.
 """
 from common import Session, arguments, median_seconds, of_loci, of_peer, turns
+from ggml_peer import open_ggml
 
 CHANNELS = 1024
 
@@ -23,6 +25,7 @@ def main():
     s = Session(o)
     widths, tokens = ([int(x) for x in text.split(",")] for text in (o.widths, o.tokens))
     torch = None if o.cpu else s.torch()
+    ggml = open_ggml(s) if not o.cpu and (o.dtype, o.which) == ("f32", "forward") else None
     rows = {}
 
     def ours():
@@ -48,7 +51,17 @@ def main():
                 found[d, t] = median_seconds(call, o.seconds)
         return found
 
-    sides = {"loci": ours, **({"PyTorch SDPA": theirs} if torch else {})}
+    def of_ggml():
+        import numpy
+
+        found = {}
+        for d in widths:
+            for t in tokens:
+                arrays = [numpy.random.rand(CHANNELS // d, t, d).astype(numpy.float32) for _ in range(3)]
+                found[d, t] = median_seconds(ggml.attention(*arrays)[0], o.seconds)
+        return found
+
+    sides = {"loci": ours, **({"PyTorch SDPA": theirs} if torch else {}), **({"ggml": of_ggml} if ggml else {})}
     got = turns(o.rounds, sides)
     for (d, t), r in rows.items():
         s.emit(what="attention", which=o.which, dtype=o.dtype, cpu=o.cpu, H=CHANNELS // d, D=d, T=t, loci=of_loci(r),

@@ -4,10 +4,12 @@
 Shares are of the peak or bandwidth that was measured in the same process. Some goals differ by the kind of CPU: they were
 set by prototypes on two of them. The floors (bench/floors) are 0.8 of these, on CPU time.
 """
-ZEN4, INTEL = "Zen 4", "Intel"
+ZEN4, INTEL, AVX2 = "Zen 4", "Intel", "a processor without AVX-512"
 
 
 def kind(machine):
+    if "avx512f" not in machine["has"]:
+        return AVX2
     return INTEL if "Intel" in machine["cpu"] else ZEN4
 
 
@@ -37,8 +39,8 @@ def attention_fraction(record):
     """The goal for this case on this CPU, or None."""
     k, t, d = kind(record["machine"]), record["T"], record["D"]
     has = record["machine"]["has"]
-    if record.get("cpu") == "avx2":
-        return 0.80 if record["which"] == "forward" else None
+    if record.get("cpu") == "avx2" or k == AVX2:
+        return 0.80 if (record["dtype"], record["which"]) == ("f32", "forward") else None
     if record["dtype"] == "f32":
         if record["which"] == "backward":
             return {ZEN4: 0.80, INTEL: 0.70}[k] if t > 512 else None
@@ -65,8 +67,8 @@ def of_attention(r):
     lines = []
     if attention_fraction(r):
         lines.append(Line(case + ": share of the peak", r["loci"]["fraction"], attention_fraction(r)))
-    if ratio(r) and attention_ratio(r):
-        lines.append(Line(case + ": times as fast as PyTorch", ratio(r), attention_ratio(r)))
+    if ratio(r, "PyTorch SDPA") and attention_ratio(r):
+        lines.append(Line(case + ": times as fast as PyTorch", ratio(r, "PyTorch SDPA"), attention_ratio(r)))
     return lines
 
 

@@ -20,11 +20,12 @@ def draw(path, script):
 
 
 def blocks(curves):
-    """Data of every curve under a name, and the plot command's items."""
-    data, items = [], []
+    """Data of every curve under a name, and the plot command's items. `A, B` is dashed and has the colour of `A`."""
+    data, items, names = [], [], list(dict.fromkeys(n.split(", ")[0] for n in curves))
     for i, (name, points) in enumerate(curves.items()):
+        colour, dash = COLOURS[names.index(name.split(", ")[0]) % len(COLOURS)], " dt 2" if ", " in name else ""
         data.append(f"$c{i} << E\n" + "\n".join(f"{x:g} {y:.9g}" for x, y in sorted(points)) + "\nE\n")
-        items.append(f"$c{i} with linespoints lw 2 pt 7 ps 0.6 lc rgb '{COLOURS[i % len(COLOURS)]}' title '{name}'")
+        items.append(f"$c{i} with linespoints lw 2 pt 7 ps 0.6 lc rgb '{colour}'{dash} title '{name}'")
     return "".join(data), ", ".join(items)
 
 

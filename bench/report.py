@@ -147,6 +147,13 @@ def train(records):
             (table(["model", "peak memory of loci", "of PyTorch"], peaks) if peaks else ""))
 
 
+def products(records):
+    mine = sorted((r for r in records if r["what"] == "gemm"), key=lambda r: (r["M"], r["N"], r["K"]))
+    rows = [[str(r["M"]), str(r["N"]), str(r["K"]), span(r["loci"]["seconds"]), number(r["loci"]["gflops"]),
+             share(r["loci"]["fraction"]), beside(r)] for r in mine]
+    return commands(mine) + table(["M", "N", "K", "loci", "GFLOP/s", "of peak", "peers"], rows)
+
+
 def small(records):
     rows = []
     for r in records:
@@ -182,6 +189,16 @@ def scaling(records, folder):
         if found:
             plots.against_length(folder / f"{name}.svg", found, label)
             text += f"![{label} after T tokens](benchmarks/{name}.svg)\n\n"
+    kept = {}
+    for r in (r for r in mine if r["which"] == "memory"):
+        name = r["layer"] + ("" if r["recompute"] == "none" else ", recomputed")
+        kept.setdefault(name, []).append((r["T"], r["activation_bytes"] / 2 ** 20))
+    if kept:
+        plots.against_length(folder / "memory.svg", kept, "MiB of a step besides weights and optimiser")
+        text += "![memory of a training step against the length of the sequence](benchmarks/memory.svg)\n\n"
+        lengths = sorted({t for p in kept.values() for t, _ in p})
+        rows = [[n, *(number(dict(p).get(t)) for t in lengths)] for n, p in kept.items()]
+        text += table(["four layers trained, MiB besides weights and optimiser", *(f"T={t}" for t in lengths)], rows) + "\n"
     groups, counts = {}, sorted({r["n"] for r in mine if r["which"] == "threads"})
     for r in sorted((r for r in mine if r["which"] == "threads"), key=lambda r: r["n"]):
         groups.setdefault(r["layer"], []).append(r["loci"]["tokens_per_s"] / 1e3)
@@ -225,6 +242,11 @@ One query, keys and values in no cache.
 ## A step of training
 
 {train}
+## Matrix products
+
+In float32; ggml has its right factor transposed.
+
+{products}
 ## Small things
 
 {small}
@@ -243,7 +265,7 @@ def main():
     records = read(o.results)
     absent = [n for n in PIECES if not (o.results / f"{n}.jsonl").exists()]
     missing = f"Not measured for this page: {', '.join(absent)}.\n\n" if absent else ""
-    parts = {f.__name__: f(records) for f in (machine, goals, attention, window, decode, memory, train, small)}
+    parts = {f.__name__: f(records) for f in (machine, goals, attention, window, decode, memory, train, products, small)}
     o.out.write_text(PAGE.format(**parts, missing=missing, scaling=scaling(records, o.out.with_suffix(""))), encoding="utf-8")
 
 

@@ -33,6 +33,8 @@ typedef struct loci_tensors loci_tensors; /* an opened file */
  * limit), LOCI_E_UNSUPPORTED (well formed, but big-endian, compressed, Fortran order ...), LOCI_E_NOMEM. */
 loci_status loci_tensors_open(loci_tensors **out, const char *path, loci_error *err);
 void loci_tensors_close(loci_tensors *t); /* accepts NULL */
+/* Could this safetensors file be opened? Its header is judged and every byte read, in a MiB of memory. */
+loci_status loci_tensors_check(const char *path, loci_error *err);
 uint32_t loci_tensors_n(const loci_tensors *t);
 const loci_named *loci_tensors_at(const loci_tensors *t, uint32_t i); /* in the order of the data */
 const loci_named *loci_tensors_find(const loci_tensors *t, const char *name);

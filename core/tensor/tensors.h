@@ -14,6 +14,7 @@
 struct loci_tensors {
     const char *path; /* lent, for messages while the file is being opened */
     int fd;           /* -1 once opened */
+    bool passing;     /* of safetensors the data are read and not kept */
     uint64_t size;    /* of the file */
     loci_named *at;
     uint64_t *offset;

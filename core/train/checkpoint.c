@@ -23,12 +23,18 @@
 
 /* ---- writing ---------------------------------------------------------------------------------------------------------- */
 
+/* Tensors of a device whose memory is the host's are written from where they lie, others from a copy: of the optimiser that
+ * is twice the weights. */
 struct list {
     loci_context *cx;
     loci_named *at;
-    char **names;
     uint32_t n, cap;
 };
+
+static bool lies_here(const struct list *l)
+{
+    return l->cx->device.type == LOCI_CPU;
+}
 
 static loci_status list_add(struct list *l, char *name, const loci_tensor *t, loci_error *err)
 {
@@ -54,15 +60,17 @@ static loci_status list_add(struct list *l, char *name, const loci_tensor *t, lo
     e->ndim = t->ndim;
     memcpy(e->shape, t->shape, (size_t)t->ndim * sizeof *e->shape);
     e->bytes = (uint64_t)loci_elements(t) * loci_dtype_bytes(t->dtype);
-    host = loci_alloc(e->bytes);
-    if (!host || !name) {
-        loci_free(host);
+    host = lies_here(l) ? loci_ptr(t) : loci_alloc(e->bytes);
+    if ((!host && e->bytes) || !name) {
+        if (!lies_here(l))
+            loci_free(host);
         loci_free(name);
         return loci_fail(err, LOCI_E_NOMEM, "out of memory while a checkpoint is written");
     }
     e->data = host;
     l->n++;
-    LOCI_TRY(l->cx->device_class->down(l->cx->device_module, NULL, host, loci_ptr(t), e->bytes));
+    if (!lies_here(l))
+        LOCI_TRY(l->cx->device_class->down(l->cx->device_module, NULL, host, loci_ptr(t), e->bytes));
 out:
     return status;
 }
@@ -70,7 +78,8 @@ out:
 static void list_free(struct list *l)
 {
     for (uint32_t i = 0; i < l->n; i++) {
-        loci_free((void *)(uintptr_t)l->at[i].data);
+        if (!lies_here(l))
+            loci_free((void *)(uintptr_t)l->at[i].data);
         loci_free((void *)(uintptr_t)l->at[i].name);
     }
     loci_free(l->at);

@@ -122,10 +122,8 @@ loci_status loci_checkpoint_whole(const char *folder, loci_error *err)
 
     LOCI_TRY(loci_checkpoint_facts(&saved, folder, err));
     for (int i = 0; i < 3; i++) {
-        loci_tensors *t = NULL;
         char *path = loci_format("%s/%s", folder, files[i]);
-        status = path ? loci_tensors_open(&t, path, err) : loci_fail(err, LOCI_E_NOMEM, "out of memory");
-        loci_tensors_close(t);
+        status = path ? loci_tensors_check(path, err) : loci_fail(err, LOCI_E_NOMEM, "out of memory");
         loci_free(path);
         LOCI_TRY(status);
     }

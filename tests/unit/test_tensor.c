@@ -457,7 +457,28 @@ static void the_folder_of_these_tests__can_be_removed(void)
     CU_ASSERT_EQUAL(loci_memory_held(), 0);
 }
 
+/* loci_tensors_check reads in pieces of a MiB: here one and a bit. */
+static void check__says_what_open_says_and_keeps_nothing(void)
+{
+    const size_t bytes = (1 << 20) + 4096;
+    char *zeros = calloc(1, bytes);
+    loci_named x = {.name = "x", .dtype = loci_f32, .ndim = 1, .shape = {(int64_t)bytes / 4}, .bytes = bytes, .data = zeros};
+    loci_tensors *t = NULL;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(zeros);
+    CK_OK(loci_tensors_write(in_folder("checked"), &x, 1, NULL, &ck_err));
+    CK_OK(loci_tensors_check(in_folder("checked"), &ck_err));
+    CU_ASSERT_EQUAL(truncate(in_folder("checked"), (off_t)bytes), 0);
+    CU_ASSERT_EQUAL(loci_tensors_open(&t, in_folder("checked"), NULL), LOCI_E_CHECKPOINT);
+    CU_ASSERT_EQUAL(loci_tensors_check(in_folder("checked"), NULL), LOCI_E_CHECKPOINT);
+    CU_ASSERT_EQUAL(truncate(in_folder("checked"), 8), 0);
+    CU_ASSERT_EQUAL(loci_tensors_check(in_folder("checked"), NULL), LOCI_E_CHECKPOINT);
+    CU_ASSERT_EQUAL(loci_tensors_check(in_folder("nowhere"), NULL), LOCI_E_IO);
+    free(zeros);
+}
+
 #define TESTS(X) \
+    X(check__says_what_open_says_and_keeps_nothing) \
     X(safetensors__round_trips_every_dtype) \
     X(safetensors__written_files_are_sorted_aligned_and_repeatable) \
     X(safetensors__says_what_is_wrong) \
