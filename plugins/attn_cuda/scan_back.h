@@ -253,10 +253,11 @@ template <typename R> GPU_FN const scan_view &gradient_of(const scan_job &j, int
                                                : which == DU ? j.du : j.dw;
 }
 
-/* Of tokens first ... first + n of the run. *head gathers, in thread 0, the gradient of a g of shape [H]. */
+/* Of tokens first ... first + n of the run. *head gathers, in thread 0, the gradient of a g of shape [H]: one number from
+ * all tokens, so in double. */
 template <typename R, int KIND>
 GPU_FN void add_parts(const parts<R> &w, const R *tile, const record &m, const scan_job &j, const place &p,
-                      int64_t first, int n, R *head)
+                      int64_t first, int n, double *head)
 {
     const int vectors = KIND == READ ? 1 : part_vectors(j), one = vectors * m.wide;
     const int64_t t = p.item.run.begin + first;

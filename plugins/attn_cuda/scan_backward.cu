@@ -70,7 +70,7 @@ GPU_FN void replay(states<R> &s, feed<R> &f, const scan_job &j, const record &m,
 
 template <typename R, int KIND, int LANES>
 GPU_FN void segment_back(states<R> &g, feed<R> &f, const parts<R> &w, const scan_job &j, const record &m, const place &p,
-                         int64_t first, int n, R *head)
+                         int64_t first, int n, double *head)
 {
     states<R> r = {};
     piece<R> after;
@@ -112,7 +112,7 @@ template <typename R, int KIND, int LANES> __global__ void __launch_bounds__(256
 
     for (int64_t number = blockIdx.x; number < j.n_items * j.H; number += gridDim.x) {
         place p = place_in<LANES>(j, number);
-        R head = 0;
+        double head = 0;
 
         for (p.strip = 0; p.strip < j.e; p.strip += m.rows) {
             states<R> g = {};
@@ -127,16 +127,20 @@ template <typename R, int KIND, int LANES> __global__ void __launch_bounds__(256
                 put_state<R, LANES>(g.s[i], j, j.grad[i], p);
         }
         if (j.part && threadIdx.x == 0)
-            ((R *)j.part)[number] = head;
+            ((double *)j.part)[number] = head;
     }
 }
 
 /* dg [H] += the parts of the items, in order. */
 template <typename R> __global__ void head_kernel(scan_job j)
 {
-    for (int64_t h = thread_number(); h < j.H; h += thread_count())
+    for (int64_t h = thread_number(); h < j.H; h += thread_count()) {
+        double sum = 0;
+
         for (int64_t i = 0; i < j.n_items; i++)
-            ((R *)j.dg.at)[h * j.dg.s[2]] += ((const R *)j.part)[i * j.H + h];
+            sum += ((const double *)j.part)[i * j.H + h];
+        ((R *)j.dg.at)[h * j.dg.s[2]] += (R)sum;
+    }
 }
 
 template <typename R, int KIND, int LANES> struct backward_of {
