@@ -100,7 +100,9 @@ GPU_FN void segment_back(states<R> &g, feed<R> &f, const parts<R> &w, const scan
             after = r.s[0];
         }
         __syncthreads();
-        add_parts<R, KIND>(w, tile, m, j, p, first + at, here, head);
+        add_vectors<R, KIND>(w, tile, m, j, p, first + at, here);
+        if constexpr (KIND != READ)
+            add_scalars<R, KIND>(w, m, j, p, first + at, here, head);
     }
 }
 

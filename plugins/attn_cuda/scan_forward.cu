@@ -36,7 +36,7 @@ GPU_FN void token(states<R> &s, const R *rec, const record &m, const scan_job &j
 }
 
 /* The states at the start of the item. */
-template <typename R, int KIND, int LANES> GPU_FN void begin(states<R> &s, const scan_job &j, const place &p)
+template <typename R, int LANES> GPU_FN void begin(states<R> &s, const scan_job &j, const place &p)
 {
     for (int i = 0; i < j.n_state; i++)
         if (j.pieces)
@@ -46,10 +46,10 @@ template <typename R, int KIND, int LANES> GPU_FN void begin(states<R> &s, const
 }
 
 /* A segment begins: its states are kept. The first one's are state_in. */
-template <typename R, int KIND, int LANES>
+template <typename R, int LANES>
 GPU_FN void keep(const states<R> &s, const scan_job &j, const place &p, int64_t i)
 {
-    if (KIND == READ || !j.save || j.pieces || i == 0 || i % j.seg)
+    if (!j.save || j.pieces || i == 0 || i % j.seg)
         return;
     for (int n = 0; n < j.n_ck; n++)
         put_state<R, LANES>(s.s[n], j, kept(j, j.checkpoint, sizeof(R), p.item.slot + i / j.seg, p.h, j.n_ck, n), p);
@@ -63,7 +63,7 @@ template <typename R, int KIND, int LANES> __global__ void forward_kernel(scan_j
     states<R> s = {};
 
     p.strip = (int64_t)blockIdx.y * m.rows;
-    begin<R, KIND, LANES>(s, j, p);
+    begin<R, LANES>(s, j, p);
     stage_next(f, j, m, p, p.item.first, less(p.item.n, m.tok), ALL);
     for (int at = 0; at < p.item.n; at += m.tok) {
         const int n = less(p.item.n - at, m.tok), then = less(p.item.n - at - n, m.tok);
@@ -72,7 +72,8 @@ template <typename R, int KIND, int LANES> __global__ void forward_kernel(scan_j
 
         stage_next(f, j, m, p, first + n, then, ALL);
         for (int i = 0; i < n; i++) {
-            keep<R, KIND, LANES>(s, j, p, first + i);
+            if constexpr (KIND != READ)
+                keep<R, LANES>(s, j, p, first + i);
             token<R, KIND, LANES>(s, tile + (int64_t)i * m.size, m, j, p, first + i);
         }
     }
