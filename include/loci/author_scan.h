@@ -93,6 +93,11 @@ typedef struct loci_scan_book {
     int32_t device;    /* where tensors must lie; 0: the caller knows */
 } loci_scan_book;
 
+static inline int64_t loci_scan_size(const loci_scan_book *k, char letter)
+{
+    return k->size[(unsigned char)letter];
+}
+
 /* What a call may do without: nothing; the tensor; or the data of one that must be there. */
 enum { LOCI_SCAN_MUST, LOCI_SCAN_MAY, LOCI_SCAN_LOOSE };
 
@@ -253,12 +258,12 @@ static inline loci_status loci_scan_call_see(loci_scan_call *c, const loci_scan_
                                          err));
     LOCI_RETURN_IF(loci_scan_see_states(c, io, &k, back, save, err));
     c->bits = k.bits;
-    c->B = k.size['b'];
-    c->T = k.size['t'];
-    c->H = wide ? 1 : k.size['h'];
-    c->d = k.size['d'];
-    c->e = wide ? 1 : k.size['e'];
-    return loci_scan_see_runs(c, io->batch, k.size['s'], err);
+    c->B = loci_scan_size(&k, 'b');
+    c->T = loci_scan_size(&k, 't');
+    c->H = wide ? 1 : loci_scan_size(&k, 'h');
+    c->d = loci_scan_size(&k, 'd');
+    c->e = wide ? 1 : loci_scan_size(&k, 'e');
+    return loci_scan_see_runs(c, io->batch, loci_scan_size(&k, 's'), err);
 }
 
 /* ---- scalar tables ---------------------------------------------------------------------------------------------- */
