@@ -159,9 +159,14 @@ GPU_FN void delta_back(states<R> &g, const states<R> &s, const R *rec, const rec
                        const place &p, int64_t i, R *part)
 {
     const gates<R> x = gates_of<R>(rec, m, j, p, i);
-    const piece<R> &seen = j.frozen && !x.starts ? s.s[2] : s.s[0];
+    const int other = j.frozen && !x.starts;
+    piece<R> seen;
     R k[COLS], sum[COLS], look[ROWS] = {}, gk[ROWS], de[ROWS], dv[ROWS], less_push[ROWS], dalpha, deta, dtheta = 0;
 
+    GPU_UNROLL /* numbers are chosen, not an address: states stay in registers */
+    for (int r = 0; r < ROWS; r++)
+        for (int c = 0; c < COLS; c++)
+            seen.x[r][c] = other ? s.s[2].x[r][c] : s.s[0].x[r][c];
     take<R, LANES>(k, rec + m.at[VK], p);
     if (!j.blind)
         dots<R, LANES>(look, seen, k);
@@ -228,7 +233,10 @@ GPU_FN void step_back(states<R> &g, const states<R> &s, const piece<R> &after, c
         take<R, LANES>(q, rec + m.at[VQ], p);
         for (int r = 0; r < ROWS; r++)
             dy[r] = (R)j.scale * rec[m.dy + ROWS * p.group + r];
-        rows_by(sum, first ? s.s[0] : after, dy);
+        if (first)
+            rows_by(sum, s.s[0], dy);
+        else
+            rows_by(sum, after, dy);
         fold<R, LANES>(sum, part + DQ * m.wide, p);
         if (!first)
             add_outer(g.s[0], dy, q);
