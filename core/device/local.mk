@@ -2,7 +2,7 @@
 # loci.ops/1, scan.inc for loci.scan/1), each set in a library of its own with its flags.
 libloci_la_SOURCES += %D%/pool.c %D%/pool.h %D%/cpu.c %D%/cpu.h %D%/rng.c %D%/rng.h %D%/walk.c %D%/walk.h \
                       %D%/flush.h %D%/gemm.c %D%/gemm.h %D%/gemm_bf16.c %D%/gemm_library.c %D%/room.c %D%/room.h %D%/ops.c %D%/ops.h %D%/ops_map.c %D%/ops_norm.c %D%/ops_rows.c %D%/ops_conv.c \
-                      %D%/ops_loss.c %D%/ops_dot.c %D%/ops_fused.c %D%/fused.h %D%/kern.h %D%/kern.inc %D%/scan.c %D%/scan.h %D%/scan_call.c %D%/scan_call.h %D%/scan_coef.c \
+                      %D%/ops_loss.c %D%/ops_dot.c %D%/ops_fused.c %D%/fused.h %D%/kern.h %D%/kern.inc %D%/scan.c %D%/scan.h %D%/scan_call.c %D%/scan_call.h \
                       %D%/scan.inc %D%/scan_kernel.h
 
 EXTRA_DIST += %D%/README.md %D%/kern.tmpl %D%/kern_math.tmpl %D%/kern_map.tmpl %D%/kern_norm.tmpl %D%/kern_rows.tmpl \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * core/device/ops: the table of loci.ops/1, its checks, and sums over rows. See ops.h.
+ * core/device/ops: the table of loci.ops/1 and sums over rows. See ops.h.
  */
 #include "core/device/ops.h"
 
@@ -33,118 +33,9 @@ struct loci_rooms *loci_ops_bf16(const loci_exec *x)
 
 const loci_kern *loci_ops_kern(const loci_exec *x, const char *op, const loci_tensor *t, loci_error *err)
 {
-    if (!t) {
-        loci_fail(err, LOCI_E_ARG, "%s: an operand is missing", op);
-        return NULL;
-    }
-    if (t->dtype.code == LOCI_FLOAT && t->dtype.lanes == 1 && t->dtype.bits == 32)
-        return kern_set(x)->f32;
-    if (t->dtype.code == LOCI_FLOAT && t->dtype.lanes == 1 && t->dtype.bits == 64)
-        return kern_set(x)->f64;
-    loci_fail(err, LOCI_E_ARG, "%s: type of code %d and %d bits; use f32 or f64", op, t->dtype.code, t->dtype.bits);
-    return NULL;
-}
+    const int bits = loci_ops_bits(op, t, err);
 
-/* ---- checks ----------------------------------------------------------------------------------------------------- */
-
-bool loci_ops_same_type(loci_dtype a, loci_dtype b)
-{
-    return a.code == b.code && a.bits == b.bits && a.lanes == b.lanes;
-}
-
-int64_t loci_ops_elements(const loci_tensor *t)
-{
-    int64_t n = 1;
-
-    for (int i = 0; i < t->ndim; i++)
-        n *= t->shape[i];
-    return n;
-}
-
-bool loci_ops_contiguous(const loci_tensor *t)
-{
-    int64_t want = 1;
-
-    for (int i = t->ndim - 1; i >= 0; i--) {
-        if (t->shape[i] != 1 && t->strides[i] != want)
-            return false;
-        want *= t->shape[i];
-    }
-    return true;
-}
-
-static void shape_text(char *to, size_t size, int ndim, const int64_t *shape)
-{
-    size_t len = 0;
-
-    to[len++] = '[';
-    for (int i = 0; i < ndim && len + 24 < size; i++)
-        len += (size_t)snprintf(to + len, size - len, "%s%lld", i ? "," : "", (long long)shape[i]);
-    snprintf(to + len, size - len, "]");
-}
-
-loci_status loci_ops_check(const char *op, const char *name, const loci_tensor *t, loci_dtype type, int least, bool out,
-                           loci_error *err)
-{
-    int64_t last, step;
-
-    if (!t)
-        return loci_fail(err, LOCI_E_ARG, "%s: %s is missing", op, name);
-    if (t->ndim < least || t->ndim > LOCI_WALK_DIMS)
-        return loci_fail(err, LOCI_E_ARG, "%s: %s has %d dimensions; give %d to %d", op, name, t->ndim, least,
-                         LOCI_WALK_DIMS);
-    if (!loci_ops_same_type(t->dtype, type))
-        return loci_fail(err, LOCI_E_ARG, "%s: %s has type code %d of %d bits, the others code %d of %d bits", op, name,
-                         t->dtype.code, t->dtype.bits, type.code, type.bits);
-    last = t->shape[t->ndim - 1];
-    step = t->strides[t->ndim - 1];
-    if (loci_ops_elements(t) == 0)
-        return LOCI_OK;
-    if (last > 1 && step != 1 && (out || step != 0))
-        return loci_fail(err, LOCI_E_ARG, "%s: the last axis of %s has stride %lld; it must be %s", op, name,
-                         (long long)step, out ? "1" : "1 or 0");
-    for (int i = 0; i < t->ndim; i++)
-        if (t->shape[i] > 1 && (t->strides[i] < 0 || (out && t->strides[i] == 0)))
-            return loci_fail(err, LOCI_E_ARG, "%s: axis %d of %s has stride %lld, %s", op, i, name,
-                             (long long)t->strides[i], t->strides[i] ? "which is negative" : "so it cannot be written");
-    if (!t->data)
-        return loci_fail(err, LOCI_E_ARG, "%s: %s has no data", op, name);
-    return LOCI_OK;
-}
-
-static loci_status wrong_shape(const char *op, const char *name, const loci_tensor *t, int ndim, const int64_t *shape,
-                               loci_error *err)
-{
-    char has[160], want[160];
-
-    shape_text(has, sizeof has, t->ndim, t->shape);
-    shape_text(want, sizeof want, ndim, shape);
-    return loci_fail(err, LOCI_E_ARG, "%s: %s has shape %s; it must be %s", op, name, has, want);
-}
-
-loci_status loci_ops_check_like(const char *op, const char *name, const loci_tensor *t, const loci_tensor *like,
-                                bool out, loci_error *err)
-{
-    loci_status status = loci_ops_check(op, name, t, like->dtype, 1, out, err);
-
-    if (status != LOCI_OK)
-        return status;
-    if (t->ndim != like->ndim || memcmp(t->shape, like->shape, (size_t)t->ndim * sizeof *t->shape) != 0)
-        return wrong_shape(op, name, t, like->ndim, like->shape, err);
-    return LOCI_OK;
-}
-
-loci_status loci_ops_check_i32(const char *op, const char *name, const loci_tensor *t, int ndim, const int64_t *shape,
-                               loci_error *err)
-{
-    static const loci_dtype i32 = {LOCI_INT, 32, 1};
-    loci_status status = loci_ops_check(op, name, t, i32, 1, false, err);
-
-    if (status != LOCI_OK)
-        return status;
-    if (t->ndim != ndim || memcmp(t->shape, shape, (size_t)ndim * sizeof *shape) != 0)
-        return wrong_shape(op, name, t, ndim, shape, err);
-    return LOCI_OK;
+    return bits == 32 ? kern_set(x)->f32 : bits == 64 ? kern_set(x)->f64 : NULL;
 }
 
 /* ---- sums over rows --------------------------------------------------------------------------------------------- */

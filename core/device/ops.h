@@ -15,6 +15,7 @@
 #include "core/device/cpu.h"
 #include "core/device/kern.h"
 #include "core/device/walk.h"
+#include <loci/author_ops.h>
 
 #define LOCI_OPS_GRAIN 16384
 
@@ -24,21 +25,6 @@ const loci_kern *loci_ops_kern(const loci_exec *x, const char *op, const loci_te
 int loci_ops_level(const loci_exec *x);
 /* Memory for rounded operands of products; NULL: they are not rounded. */
 struct loci_rooms *loci_ops_bf16(const loci_exec *x);
-
-/* Is t what `op` can use as `name`: not NULL, 1 to 5 dimensions (least .. 5), of the type, its last axis contiguous
- * or, unless `out`, broadcast? */
-loci_status loci_ops_check(const char *op, const char *name, const loci_tensor *t, loci_dtype type, int least, bool out,
-                           loci_error *err);
-/* The same, and of exactly `like`'s shape. */
-loci_status loci_ops_check_like(const char *op, const char *name, const loci_tensor *t, const loci_tensor *like,
-                                bool out, loci_error *err);
-/* i32 with so many dimensions of these sizes. */
-loci_status loci_ops_check_i32(const char *op, const char *name, const loci_tensor *t, int ndim, const int64_t *shape,
-                               loci_error *err);
-/* Row-major without gaps (axes of size 1 may have any stride)? */
-bool loci_ops_contiguous(const loci_tensor *t);
-bool loci_ops_same_type(loci_dtype a, loci_dtype b);
-int64_t loci_ops_elements(const loci_tensor *t);
 
 static inline loci_status loci_ops_for(const loci_exec *x, int64_t n, int64_t grain, loci_task_fn fn, void *arg)
 {

@@ -146,12 +146,11 @@ static loci_status backward(const loci_exec *x, const loci_scan_io *io, loci_err
 static loci_status tables(const loci_exec *x, const loci_coef *c, bool back, loci_error *err)
 {
     loci_status status;
-    uint8_t bits;
     coef_job j;
 
-    LOCI_TRY(loci_coef_job(&j, c, back, &bits, err));
+    LOCI_TRY(loci_coef_call_see(&j, c, back, LOCI_CPU, err));
     if (j.B * j.H * j.w > 0)
-        LOCI_TRY(x->host->parallel_for(x, j.B * j.H * j.w, COEF_GRAIN / (j.n * j.n + 1) + 1, choose(x, bits)->coef, &j));
+        LOCI_TRY(x->host->parallel_for(x, j.B * j.H * j.w, COEF_GRAIN / (j.n * j.n + 1) + 1, choose(x, j.bits)->coef, &j));
 out:
     return status;
 }

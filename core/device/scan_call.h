@@ -19,7 +19,4 @@ loci_status loci_scan_views(scan_job *j, const loci_scan_io *io, uint8_t *bits, 
 /* Items, lanes and bytes once B, T, H, d, e and n_runs are known; slots: segments with a checkpoint. */
 loci_status loci_scan_sizes(scan_job *j, uint64_t slots, uint64_t size, scan_bytes *out, loci_error *err);
 
-/* A call of coef or coef_back, checked. */
-loci_status loci_coef_job(coef_job *j, const loci_coef *c, bool back, uint8_t *bits, loci_error *err);
-
 #endif

@@ -21,7 +21,7 @@
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
-#include <loci/scan.h>
+#include <loci/author_scan.h>
 #include <stdbool.h>
 
 #define SCAN_LANES 64      /* items in flight, at most                                     */
@@ -33,11 +33,7 @@
 #define SCAN_BLOCK 512     /* channels of an item of D                                     */
 #define SCAN_STRIP 8       /* rows of the state that are replayed together                 */
 
-/* Element (b, t, h, c) of a tensor lies at[b s0 + t s1 + h s2 + c s3]. Of a state: (state row, row, head, column). */
-typedef struct scan_view {
-    void *at; /* NULL: absent */
-    int64_t s[4];
-} scan_view;
+typedef loci_scan_view scan_view;
 
 typedef struct scan_job {
     int32_t scan, mode;
@@ -59,14 +55,7 @@ typedef struct scan_job {
     void *scratch, *checkpoint, *part;
 } scan_job;
 
-/* Scalar tables: items are [B, H, w]. Gates are seen as (row, token, head, w), tables as (row, head, w, their own). */
-typedef struct coef_job {
-    int64_t B, n, H, w;
-    double c;
-    bool back;
-    scan_view gate[3], dgate[3];        /* alpha, eta, theta      */
-    scan_view table[5], dtable[5];      /* beta, f, m, G, N       */
-} coef_job;
+typedef loci_coef_call coef_job; /* items are [B, H, w] */
 
 /* One build of the recurrences. */
 typedef struct scan_kernel {

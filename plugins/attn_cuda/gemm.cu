@@ -94,9 +94,9 @@ static loci_status gemm_check(const loci_gemm *g, loci_error *err)
     int64_t m, k, kb, n;
     int r;
 
-    CUDA_TRY(cuda_ops_check("gemm", "C", c, c->dtype, 2, 1, err));
-    CUDA_TRY(cuda_ops_check("gemm", "A", a, c->dtype, 2, 0, err));
-    CUDA_TRY(cuda_ops_check("gemm", "B", b, c->dtype, 2, 0, err));
+    CUDA_TRY(loci_ops_check("gemm", "C", c, c->dtype, 2, 1, err));
+    CUDA_TRY(loci_ops_check("gemm", "A", a, c->dtype, 2, 0, err));
+    CUDA_TRY(loci_ops_check("gemm", "B", b, c->dtype, 2, 0, err));
     r = c->ndim;
     if (a->ndim != r || b->ndim != r)
         return cuda_refuse(err, LOCI_E_ARG, "gemm: A, B and C have %d, %d and %d dimensions; give all the same",
@@ -212,7 +212,7 @@ loci_status cuda_op_gemm(const loci_exec *x, const loci_gemm *g, loci_error *err
 
     if (!g || !g->a || !g->b)
         return cuda_refuse(err, LOCI_E_ARG, "gemm: an operand is missing");
-    if (!(bits = cuda_bits("gemm", g->c, err)))
+    if (!(bits = loci_ops_bits("gemm", g->c, err)))
         return LOCI_E_ARG;
     CUDA_TRY(gemm_check(g, err));
     ta = (g->flags & LOCI_GEMM_TA) != 0;
@@ -232,7 +232,7 @@ loci_status cuda_op_gemm(const loci_exec *x, const loci_gemm *g, loci_error *err
     j.alpha = g->alpha;
     j.beta = g->beta;
     j.lower = !(g->flags & LOCI_GEMM_LOWER) ? 0 : ta ? 2 : 1;
-    if (cuda_elements(g->c) == 0)
+    if (loci_ops_elements(g->c) == 0)
         return LOCI_OK;
     cuda_walk_init(&j.batch, r - 2, g->c->shape);
     cuda_walk_add(&j.batch, g->a->strides);

@@ -14,6 +14,8 @@
 
 #include "device.h"
 
+#include <loci/author_ops.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -32,18 +34,6 @@ void cuda_walk_init(cuda_walk *w, int n_axes, const int64_t *shape);
 /* strides NULL: the operand does not move. */
 void cuda_walk_add(cuda_walk *w, const int64_t *strides);
 void cuda_walk_merge(cuda_walk *w);
-
-/* 32 or 64: the type of t; 0, with the reason in err, for another. */
-int cuda_bits(const char *op, const loci_tensor *t, loci_error *err);
-/* The checks of loci/ops.h. least: the fewest axes; out: written, so no stride of 0. */
-loci_status cuda_ops_check(const char *op, const char *name, const loci_tensor *t, loci_dtype type, int least, int out,
-                           loci_error *err);
-loci_status cuda_ops_check_like(const char *op, const char *name, const loci_tensor *t, const loci_tensor *like,
-                                int out, loci_error *err);
-loci_status cuda_ops_check_i32(const char *op, const char *name, const loci_tensor *t, int ndim, const int64_t *shape,
-                               loci_error *err);
-int cuda_contiguous(const loci_tensor *t);
-int64_t cuda_elements(const loci_tensor *t);
 
 /* An i32 tensor of the host, packed row-major, on its way to the card: *device. */
 loci_status cuda_list_i32(const loci_exec *x, const char *op, const loci_tensor *t, const int32_t **device,

@@ -147,7 +147,7 @@ template <typename R> __global__ void conv_dw_kernel(conv_args a)
 static loci_status check_tail(const char *op, const char *name, const loci_tensor *tail, const conv_args *a,
                               const loci_batch *batch, loci_dtype type, int out, loci_error *err)
 {
-    CUDA_TRY(cuda_ops_check(op, name, tail, type, 3, out, err));
+    CUDA_TRY(loci_ops_check(op, name, tail, type, 3, out, err));
     if (tail->ndim != 3 || tail->shape[1] != a->K - 1 || tail->shape[2] != a->N || (a->N > 1 && tail->strides[2] != 1))
         return cuda_refuse(err, LOCI_E_ARG, "%s: %s must be [states,%lld,%lld], the last axis contiguous", op, name,
                            (long long)(a->K - 1), (long long)a->N);
@@ -164,8 +164,8 @@ static loci_status conv_init(conv_args *a, const char *op, const loci_batch *bat
     *a = conv_args();
     if (!batch)
         return cuda_refuse(err, LOCI_E_ARG, "%s: batch is missing", op);
-    CUDA_TRY(cuda_ops_check(op, "x", x, x->dtype, 3, 1, err));
-    CUDA_TRY(cuda_ops_check(op, "w", w, x->dtype, 2, 1, err));
+    CUDA_TRY(loci_ops_check(op, "x", x, x->dtype, 3, 1, err));
+    CUDA_TRY(loci_ops_check(op, "w", w, x->dtype, 2, 1, err));
     if (x->ndim != 3 || w->ndim != 2 || w->shape[0] != x->shape[2] || w->shape[1] < 1)
         return cuda_refuse(err, LOCI_E_ARG, "%s: x must be [B,T,N] and w [N,K] with K of at least 1", op);
     a->n_runs = batch->n_runs;
@@ -230,13 +230,13 @@ static loci_status list_runs(conv_args *a, const loci_exec *x, const char *op, c
 loci_status cuda_op_conv(const loci_exec *x, const loci_batch *batch, const loci_tensor *y, const loci_tensor *in,
                          const loci_tensor *w, const loci_tensor *tail_in, const loci_tensor *tail_out, loci_error *err)
 {
-    const int bits = cuda_bits("conv", in, err);
+    const int bits = loci_ops_bits("conv", in, err);
     conv_args a;
 
     if (!bits)
         return LOCI_E_ARG;
     CUDA_TRY(conv_init(&a, "conv", batch, in, w, tail_in, err));
-    CUDA_TRY(cuda_ops_check_like("conv", "y", y, in, 1, err));
+    CUDA_TRY(loci_ops_check_like("conv", "y", y, in, 1, err));
     if (tail_out && a.K > 1) {
         CUDA_TRY(check_tail("conv", "tail_out", tail_out, &a, batch, in->dtype, 1, err));
         set_grad(&a, tail_out);
@@ -262,19 +262,19 @@ loci_status cuda_op_conv_back(const loci_exec *x, const loci_batch *batch, const
                               const loci_tensor *tail_grad, const loci_tensor *in, const loci_tensor *w,
                               const loci_tensor *tail_in, const loci_tensor *dy, loci_error *err)
 {
-    const int bits = cuda_bits("conv_back", in, err);
+    const int bits = loci_ops_bits("conv_back", in, err);
     conv_args a;
 
     if (!bits)
         return LOCI_E_ARG;
     CUDA_TRY(conv_init(&a, "conv_back", batch, in, w, tail_in, err));
-    CUDA_TRY(cuda_ops_check_like("conv_back", "dy", dy, in, 0, err));
+    CUDA_TRY(loci_ops_check_like("conv_back", "dy", dy, in, 0, err));
     if (dy->shape[2] > 1 && dy->strides[2] != 1)
         return cuda_refuse(err, LOCI_E_ARG, "conv_back: the last axis of dy must have stride 1");
     if (dx)
-        CUDA_TRY(cuda_ops_check_like("conv_back", "dx", dx, in, 1, err));
+        CUDA_TRY(loci_ops_check_like("conv_back", "dx", dx, in, 1, err));
     if (dw)
-        CUDA_TRY(cuda_ops_check_like("conv_back", "dw", dw, w, 1, err));
+        CUDA_TRY(loci_ops_check_like("conv_back", "dw", dw, w, 1, err));
     if (tail_grad && a.K > 1) {
         CUDA_TRY(check_tail("conv_back", "tail_grad", tail_grad, &a, batch, in->dtype, 1, err));
         set_grad(&a, tail_grad);

@@ -70,19 +70,19 @@ template <typename R> __global__ void xent_kernel(xent_args a)
 loci_status cuda_op_xent(const loci_exec *x, const loci_tensor *loss, const loci_tensor *dlogits,
                          const loci_tensor *logits, const loci_tensor *target, double scale, loci_error *err)
 {
-    const int bits = cuda_bits("xent", logits, err);
+    const int bits = loci_ops_bits("xent", logits, err);
     const int32_t *list;
     xent_args a;
 
     if (!bits)
         return LOCI_E_ARG;
-    CUDA_TRY(cuda_ops_check("xent", "logits", logits, logits->dtype, 2, 1, err));
-    CUDA_TRY(cuda_ops_check("xent", "loss", loss, logits->dtype, 1, 1, err));
+    CUDA_TRY(loci_ops_check("xent", "logits", logits, logits->dtype, 2, 1, err));
+    CUDA_TRY(loci_ops_check("xent", "loss", loss, logits->dtype, 1, 1, err));
     if (logits->ndim != 2 || loss->ndim != 1 || loss->shape[0] != logits->shape[0])
         return cuda_refuse(err, LOCI_E_ARG, "xent: logits must be [N,V] and loss [N]");
-    CUDA_TRY(cuda_ops_check_i32("xent", "target", target, 1, logits->shape, err));
+    CUDA_TRY(loci_ops_check_i32("xent", "target", target, 1, logits->shape, err));
     if (dlogits)
-        CUDA_TRY(cuda_ops_check_like("xent", "dlogits", dlogits, logits, 1, err));
+        CUDA_TRY(loci_ops_check_like("xent", "dlogits", dlogits, logits, 1, err));
     a.rows = logits->shape[0];
     a.n = logits->shape[1];
     list = (const int32_t *)loci_ptr(target);
@@ -136,15 +136,15 @@ template <typename R> __global__ void sumsq_kernel(sumsq_args s)
 /* The sums of pieces come down and are added in order: *out is the host's. */
 loci_status cuda_op_sumsq(const loci_exec *x, const loci_tensor *a, double *out, loci_error *err)
 {
-    const int bits = cuda_bits("sumsq", a, err);
+    const int bits = loci_ops_bits("sumsq", a, err);
     int64_t n;
 
     if (!bits)
         return LOCI_E_ARG;
-    CUDA_TRY(cuda_ops_check("sumsq", "a", a, a->dtype, 1, 1, err));
-    if (!cuda_contiguous(a))
+    CUDA_TRY(loci_ops_check("sumsq", "a", a, a->dtype, 1, 1, err));
+    if (!loci_ops_contiguous(a))
         return cuda_refuse(err, LOCI_E_ARG, "sumsq: a must be contiguous");
-    n = cuda_elements(a);
+    n = loci_ops_elements(a);
     *out = 0;
     for (int64_t at = 0; at < n; at += (int64_t)PIECES * PIECE) {
         const int64_t here = n - at < (int64_t)PIECES * PIECE ? n - at : (int64_t)PIECES * PIECE;

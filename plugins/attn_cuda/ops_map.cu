@@ -112,17 +112,17 @@ template <typename R> static int map2_launch(int f, void *stream, const map_args
 static loci_status map_run(const char *op, const loci_exec *x, int f, const loci_tensor *out, const loci_tensor *a,
                            const loci_tensor *b, double alpha, double beta, loci_error *err)
 {
-    const int bits = cuda_bits(op, out, err);
+    const int bits = loci_ops_bits(op, out, err);
     map_args m;
     int e;
 
     if (!bits)
         return LOCI_E_ARG;
-    CUDA_TRY(cuda_ops_check(op, "out", out, out->dtype, 1, 1, err));
+    CUDA_TRY(loci_ops_check(op, "out", out, out->dtype, 1, 1, err));
     if (f != FILL)
-        CUDA_TRY(cuda_ops_check_like(op, "a", a, out, 0, err));
+        CUDA_TRY(loci_ops_check_like(op, "a", a, out, 0, err));
     if (b)
-        CUDA_TRY(cuda_ops_check_like(op, "b", b, out, 0, err));
+        CUDA_TRY(loci_ops_check_like(op, "b", b, out, 0, err));
     cuda_walk_init(&m.w, out->ndim, out->shape);
     cuda_walk_add(&m.w, out->strides);
     if (a)
@@ -202,14 +202,14 @@ loci_status cuda_op_adamw(const loci_exec *x, const loci_tensor *p, const loci_t
 {
     const loci_tensor *const all[4] = {p, g, m, v};
     static const char *const names[4] = {"p", "g", "m", "v"};
-    const int bits = cuda_bits("adamw", p, err);
+    const int bits = loci_ops_bits("adamw", p, err);
     adamw_args a;
 
     if (!bits)
         return LOCI_E_ARG;
     for (int i = 0; i < 4; i++) {
-        CUDA_TRY(cuda_ops_check("adamw", names[i], all[i], p->dtype, 1, 1, err));
-        if (!cuda_contiguous(all[i]) || cuda_elements(all[i]) != cuda_elements(p))
+        CUDA_TRY(loci_ops_check("adamw", names[i], all[i], p->dtype, 1, 1, err));
+        if (!loci_ops_contiguous(all[i]) || loci_ops_elements(all[i]) != loci_ops_elements(p))
             return cuda_refuse(err, LOCI_E_ARG, "adamw: %s must be contiguous and of p's size", names[i]);
     }
     if (!step || !(step->c1 > 0) || !(step->c2 > 0))
@@ -218,7 +218,7 @@ loci_status cuda_op_adamw(const loci_exec *x, const loci_tensor *p, const loci_t
     a.g = loci_ptr(g);
     a.m = loci_ptr(m);
     a.v = loci_ptr(v);
-    a.n = cuda_elements(p);
+    a.n = loci_ops_elements(p);
     a.step = *step;
     if (a.n == 0)
         return LOCI_OK;

@@ -73,7 +73,7 @@ static loci_status check_gain(const char *op, const char *name, const loci_tenso
 {
     const int64_t n = x->shape[x->ndim - 1];
 
-    CUDA_TRY(cuda_ops_check(op, name, gain, x->dtype, 1, 1, err));
+    CUDA_TRY(loci_ops_check(op, name, gain, x->dtype, 1, 1, err));
     if (gain->shape[gain->ndim - 1] == n &&
         (gain->ndim == 1 || (gain->ndim == 2 && x->ndim > 1 && gain->shape[0] == x->shape[x->ndim - 2])))
         return LOCI_OK;
@@ -90,10 +90,10 @@ static loci_status norm_init(norm_args *a, const char *op, int32_t kind, const l
 
     if (kind != LOCI_NORM_RMS && kind != LOCI_NORM_L2)
         return cuda_refuse(err, LOCI_E_ARG, "%s: kind %d is unknown; use LOCI_NORM_RMS or LOCI_NORM_L2", op, kind);
-    CUDA_TRY(cuda_ops_check(op, dy ? "dx" : "y", y, y->dtype, 1, 1, err));
-    CUDA_TRY(cuda_ops_check_like(op, "x", x, y, 0, err));
+    CUDA_TRY(loci_ops_check(op, dy ? "dx" : "y", y, y->dtype, 1, 1, err));
+    CUDA_TRY(loci_ops_check_like(op, "x", x, y, 0, err));
     if (dy)
-        CUDA_TRY(cuda_ops_check_like(op, "dy", dy, y, 0, err));
+        CUDA_TRY(loci_ops_check_like(op, "dy", dy, y, 0, err));
     if (gain)
         CUDA_TRY(check_gain(op, "gain", gain, x, err));
     lead = y->ndim - 1;
@@ -103,7 +103,7 @@ static loci_status norm_init(norm_args *a, const char *op, int32_t kind, const l
     for (int i = 0; i < lead; i++)
         rows *= y->shape[i];
     if (stat && (stat->dtype.code != y->dtype.code || stat->dtype.bits != y->dtype.bits ||
-                 cuda_elements(stat) != rows || !cuda_contiguous(stat)))
+                 loci_ops_elements(stat) != rows || !loci_ops_contiguous(stat)))
         return cuda_refuse(err, LOCI_E_ARG, "%s: stat must be contiguous, of x's type, with %lld elements", op,
                            (long long)rows);
     a->kind = kind;
@@ -130,7 +130,7 @@ static loci_status norm_init(norm_args *a, const char *op, int32_t kind, const l
 loci_status cuda_op_norm(const loci_exec *x, int32_t kind, const loci_tensor *y, const loci_tensor *in,
                          const loci_tensor *gain, const loci_tensor *stat, double eps, loci_error *err)
 {
-    const int bits = cuda_bits("norm", y, err);
+    const int bits = loci_ops_bits("norm", y, err);
     norm_args a;
 
     if (!bits)
@@ -150,7 +150,7 @@ loci_status cuda_op_norm_back(const loci_exec *x, int32_t kind, const loci_tenso
                               const loci_tensor *in, const loci_tensor *gain, const loci_tensor *stat,
                               const loci_tensor *dy, loci_error *err)
 {
-    const int bits = cuda_bits("norm_back", dx, err);
+    const int bits = loci_ops_bits("norm_back", dx, err);
     norm_args a, merged;
 
     if (!bits)
@@ -206,15 +206,15 @@ template <typename R> __global__ void dot_kernel(dot_args d)
 loci_status cuda_op_dot(const loci_exec *x, const loci_tensor *out, const loci_tensor *a, const loci_tensor *b,
                         double alpha, double beta, loci_error *err)
 {
-    const int bits = cuda_bits("dot", out, err);
+    const int bits = loci_ops_bits("dot", out, err);
     int rank;
     dot_args d;
 
     if (!bits)
         return LOCI_E_ARG;
-    CUDA_TRY(cuda_ops_check("dot", "out", out, out->dtype, 1, 1, err));
-    CUDA_TRY(cuda_ops_check("dot", "a", a, out->dtype, 2, 0, err));
-    CUDA_TRY(cuda_ops_check_like("dot", "b", b, a, 0, err));
+    CUDA_TRY(loci_ops_check("dot", "out", out, out->dtype, 1, 1, err));
+    CUDA_TRY(loci_ops_check("dot", "a", a, out->dtype, 2, 0, err));
+    CUDA_TRY(loci_ops_check_like("dot", "b", b, a, 0, err));
     rank = out->ndim;
     if (a->ndim != rank + 1)
         return cuda_refuse(err, LOCI_E_ARG, "dot: a has %d axes and out %d; out must have all but the last", a->ndim,

@@ -59,9 +59,9 @@ static loci_status rows_init(rows_args *j, const char *op, const loci_tensor *ou
     const int32_t *list;
     int64_t step;
 
-    CUDA_TRY(cuda_ops_check(op, "out", out, out->dtype, 1, 1, err));
-    CUDA_TRY(cuda_ops_check(op, "a", a, out->dtype, 1, 0, err));
-    CUDA_TRY(cuda_ops_check_i32(op, "rows", rows, 1, picked->shape, err));
+    CUDA_TRY(loci_ops_check(op, "out", out, out->dtype, 1, 1, err));
+    CUDA_TRY(loci_ops_check(op, "a", a, out->dtype, 1, 0, err));
+    CUDA_TRY(loci_ops_check_i32(op, "rows", rows, 1, picked->shape, err));
     for (int i = 0; i < out->ndim; i++)
         if (out->ndim != a->ndim || (i && out->shape[i] != a->shape[i]))
             return cuda_refuse(err, LOCI_E_ARG, "%s: rows of out and a differ in shape", op);
@@ -86,7 +86,7 @@ static loci_status rows_init(rows_args *j, const char *op, const loci_tensor *ou
 loci_status cuda_op_take(const loci_exec *x, const loci_tensor *out, const loci_tensor *a, const loci_tensor *rows,
                          double beta, loci_error *err)
 {
-    const int bits = cuda_bits("take", out, err);
+    const int bits = loci_ops_bits("take", out, err);
     rows_args j = rows_args();
 
     if (!bits)
@@ -174,7 +174,7 @@ static loci_status group(rows_args *j, const loci_exec *x, const loci_tensor *ro
 loci_status cuda_op_put(const loci_exec *x, const loci_tensor *out, const loci_tensor *a, const loci_tensor *rows,
                         loci_error *err)
 {
-    const int bits = cuda_bits("put", out, err);
+    const int bits = loci_ops_bits("put", out, err);
     rows_args j = rows_args();
 
     if (!bits)
@@ -234,14 +234,14 @@ template <typename R> __global__ void rope_kernel(rope_args a)
 loci_status cuda_op_rope(const loci_exec *x, const loci_tensor *y, const loci_tensor *in, const loci_tensor *pos,
                          int64_t rot, double base, double dir, loci_error *err)
 {
-    const int bits = cuda_bits("rope", y, err);
+    const int bits = loci_ops_bits("rope", y, err);
     rope_args a;
 
     if (!bits)
         return LOCI_E_ARG;
-    CUDA_TRY(cuda_ops_check("rope", "y", y, y->dtype, 4, 1, err));
-    CUDA_TRY(cuda_ops_check_like("rope", "x", in, y, 0, err));
-    CUDA_TRY(cuda_ops_check_i32("rope", "pos", pos, 2, y->shape, err));
+    CUDA_TRY(loci_ops_check("rope", "y", y, y->dtype, 4, 1, err));
+    CUDA_TRY(loci_ops_check_like("rope", "x", in, y, 0, err));
+    CUDA_TRY(loci_ops_check_i32("rope", "pos", pos, 2, y->shape, err));
     if (y->ndim != 4 || (y->shape[3] > 1 && in->strides[3] != 1))
         return cuda_refuse(err, LOCI_E_ARG, "rope: x and y must be [B,T,H,d] with contiguous d");
     if (rot < 0 || rot % 2 || rot > y->shape[3])

@@ -108,13 +108,13 @@ static loci_status sum_run(const char *op, const loci_exec *x, sum_args s, void 
 loci_status cuda_op_sum_rows(const loci_exec *x, const loci_tensor *out, const loci_tensor *a, double beta,
                              loci_error *err)
 {
-    const int bits = cuda_bits("sum_rows", out, err);
+    const int bits = loci_ops_bits("sum_rows", out, err);
     sum_args s = sum_args();
 
     if (!bits)
         return LOCI_E_ARG;
-    CUDA_TRY(cuda_ops_check("sum_rows", "out", out, out->dtype, 1, 1, err));
-    CUDA_TRY(cuda_ops_check("sum_rows", "a", a, out->dtype, 1, 0, err));
+    CUDA_TRY(loci_ops_check("sum_rows", "out", out, out->dtype, 1, 1, err));
+    CUDA_TRY(loci_ops_check("sum_rows", "a", a, out->dtype, 1, 0, err));
     if (out->ndim != 1 || out->shape[0] != a->shape[a->ndim - 1])
         return cuda_refuse(err, LOCI_E_ARG, "sum_rows: a has rows of %lld; out must have that one axis",
                            (long long)a->shape[a->ndim - 1]);

@@ -1,233 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * plugins/attn_cuda/scan: the table of loci.scan/1: checks, sizes, what a call saves. See scan.h.
- *
- * A tensor is described by a word with a letter per axis: b rows, t tokens, h heads, d and e widths, s states. The
- * first tensor to have an axis sets its size, all others must agree.
+ * plugins/attn_cuda/scan: the table of loci.scan/1: how a call is cut, its sizes, what it saves. See scan.h; what a
+ * call must be is loci/author_scan.h's.
  */
 #include "scan.h"
 
-#include <loci/author.h>
-#include <stddef.h>
 #include <string.h>
-
-#define TRY(call) \
-    do { \
-        const loci_status status_ = (call); \
-        if (status_ != LOCI_OK) \
-            return status_; \
-    } while (0)
 
 /* ---- what a call is --------------------------------------------------------------------------------------------- */
 
-static loci_status rule(scan_job *j, const loci_scan_io *io, loci_error *err)
+static void cut_rule(scan_job *j, const loci_scan_call *c, const loci_scan_io *io)
 {
-    const int m = io->scan == LOCI_SCAN_M;
-    const int32_t most = m ? LOCI_SCAN_FROZEN : io->scan == LOCI_SCAN_L ? LOCI_SCAN_EXACT : LOCI_SCAN_SEQUENTIAL;
-
-    *j = (scan_job){.scan = io->scan, .scale = io->scale, .c = io->loss_scale, .chunk = io->chunk};
-    if (io->scan < LOCI_SCAN_L || io->scan > LOCI_SCAN_M)
-        return cuda_refuse(err, LOCI_E_ARG, "scan: recurrence %d is none of L 1, D 2, W 3, M 4", (int)io->scan);
-    if (m ? io->op < LOCI_OP_READ || io->op > LOCI_OP_STEP : io->op != LOCI_OP_STEP)
-        return cuda_refuse(err, LOCI_E_ARG, "scan: op %d: M knows READ, WRITE and STEP, the others STEP", (int)io->op);
-    if (io->mode < LOCI_SCAN_SEQUENTIAL || io->mode > most)
-        return cuda_refuse(err, LOCI_E_ARG,
-                           "scan: mode %d: M knows SEQUENTIAL, EXACT and FROZEN, L the first two, D and W the first",
-                           (int)io->mode);
-    if (io->mode != LOCI_SCAN_SEQUENTIAL && io->chunk < 1)
-        return cuda_refuse(err, LOCI_E_ARG, "scan: chunk %d is not 1 or more", (int)io->chunk);
-    if (m && io->read_order != LOCI_SCAN_AFTER_WRITE && io->read_order != LOCI_SCAN_BEFORE_WRITE)
-        return cuda_refuse(err, LOCI_E_ARG, "scan: read order %d is neither AFTER_WRITE nor BEFORE_WRITE",
-                           (int)io->read_order);
-    if (m && (io->error < LOCI_SCAN_ERROR_UNDECAYED || io->error > LOCI_SCAN_ERROR_NONE))
-        return cuda_refuse(err, LOCI_E_ARG, "scan: error %d is none of UNDECAYED 0, DECAYED 1, NONE 2", (int)io->error);
-    j->write = io->op != LOCI_OP_READ;
-    j->read = io->op != LOCI_OP_WRITE;
-    j->before = m && io->read_order == LOCI_SCAN_BEFORE_WRITE;
-    j->decayed = m && io->error == LOCI_SCAN_ERROR_DECAYED;
-    j->blind = m && io->error == LOCI_SCAN_ERROR_NONE;
-    /* an error that sees no memory sees none at the chunk's start */
-    j->n_state = !m ? 1 : io->mode == LOCI_SCAN_FROZEN && !j->blind ? 3 : 2;
-    j->frozen = j->n_state == 3 && j->write;
-    j->n_ck = j->write ? j->n_state : 1;
-    j->pieces = io->scan == LOCI_SCAN_L && io->mode == LOCI_SCAN_EXACT;
+    *j = (scan_job){.scan = c->scan,
+                    .scale = io->scale,
+                    .c = io->loss_scale,
+                    .chunk = io->chunk,
+                    .read = c->read,
+                    .write = c->write,
+                    .before = c->before,
+                    .decayed = c->decayed,
+                    .blind = c->blind,
+                    .frozen = c->n_state == 3 && c->write,
+                    .n_state = c->n_state,
+                    .n_ck = c->write ? c->n_state : 1,
+                    .pieces = c->scan == LOCI_SCAN_L && c->mode == LOCI_SCAN_EXACT};
     j->seg = j->pieces ? SCAN_PIECE : SCAN_SEG;
-    return LOCI_OK;
 }
 
-/* ---- tensors ---------------------------------------------------------------------------------------------------- */
-
-typedef struct book {
-    int64_t size[128]; /* by letter; -1: not known yet */
-    uint8_t bits;      /* 0: not known yet             */
-    loci_error *err;
-} book;
-
-/* What a call may do without. */
-#define MUST 0
-#define MAY 1   /* the pointer may be NULL               */
-#define LOOSE 2 /* the tensor must be there, data or not */
-
-/* A state is seen as (state row, row, head, column), all else as (row, token, head, column). */
-static ptrdiff_t place(const char *axes, char letter)
+static void set_views(scan_job *j, const loci_scan_call *c)
 {
-    static const char state[] = "sehd", other[] = "bthd";
-
-    if (axes[0] == 's')
-        return strchr(state, letter) - state;
-    return strchr(other, letter == 'e' ? 'd' : letter) - other;
-}
-
-/* Enter tensor t into the view. written: it is an output, whose elements must be distinct. */
-static loci_status see(book *k, scan_view *to, const char *name, const loci_tensor *t, const char *axes, int how,
-                       int written)
-{
-    const int32_t rank = (int32_t)strlen(axes);
-    int empty = 0;
-
-    *to = (scan_view){0};
-    if (!t)
-        return how == MAY ? LOCI_OK : cuda_refuse(k->err, LOCI_E_ARG, "scan: %s is missing", name);
-    if (how == LOOSE && !t->data)
-        return LOCI_OK;
-    if (t->ndim != rank)
-        return cuda_refuse(k->err, LOCI_E_ARG, "scan: %s has %d axes instead of %d", name, (int)t->ndim, (int)rank);
-    if (t->dtype.code != LOCI_FLOAT || t->dtype.lanes != 1 || (t->dtype.bits != 32 && t->dtype.bits != 64) ||
-        (k->bits && t->dtype.bits != k->bits))
-        return cuda_refuse(k->err, LOCI_E_ARG, "scan: %s: all tensors must be f32, or all f64", name);
-    k->bits = t->dtype.bits;
-    for (int32_t i = 0; i < rank; i++) {
-        int64_t *size = &k->size[(unsigned char)axes[i]];
-
-        if (*size < 0)
-            *size = t->shape[i];
-        if (t->shape[i] != *size || t->shape[i] < 0)
-            return cuda_refuse(k->err, LOCI_E_ARG, "scan: axis %d of %s has %lld entries instead of %lld", (int)i, name,
-                               (long long)t->shape[i], (long long)*size);
-        if (written && t->shape[i] > 1 && t->strides[i] == 0)
-            return cuda_refuse(k->err, LOCI_E_ARG, "scan: %s is written and must not broadcast", name);
-        empty = empty || t->shape[i] == 0;
-        to->s[place(axes, axes[i])] = t->strides[i];
-    }
-    to->at = loci_ptr(t);
-    if (!to->at && !empty)
-        return cuda_refuse(k->err, LOCI_E_ARG, "scan: %s has no data", name);
-    return LOCI_OK;
-}
-
-static loci_status see_states(scan_job *j, const loci_scan_io *io, book *k)
-{
-    static const char *const names[3][3] = {{"state_in[0]", "state_in[1]", "state_in[2]"},
-                                            {"state_out[0]", "state_out[1]", "state_out[2]"},
-                                            {"state_grad[0]", "state_grad[1]", "state_grad[2]"}};
-    const char *axes = j->scan == LOCI_SCAN_D ? "sd" : "shed";
-
-    for (int i = 0; i < j->n_state; i++) {
-        const int how = i == 1 && !io->eta ? LOOSE : MUST, out_how = j->write ? how : LOOSE;
-        const loci_tensor *in = io->state_in ? &io->state_in[i] : NULL;
-        const loci_tensor *out = io->state_out ? &io->state_out[i] : NULL;
-        const loci_tensor *grad = io->state_grad ? &io->state_grad[i] : NULL;
-
-        TRY(see(k, &j->in[i], names[0][i], in, axes, how, 0));
-        if (j->back)
-            TRY(see(k, &j->grad[i], names[2][i], grad, axes, how, 1));
-        else if (j->write || out)
-            TRY(see(k, &j->out[i], names[1][i], out, axes, out_how, 1));
-        if (j->out[i].at && j->out[i].at == j->in[i].at && j->write && j->save)
-            return cuda_refuse(k->err, LOCI_E_ARG, "scan: state_out is state_in, which a backward would still need");
-        if (!j->write && j->out[i].at == j->in[i].at)
-            j->out[i].at = NULL; /* READ in place: nothing to do */
-    }
-    return LOCI_OK;
-}
-
-static loci_status see_runs(scan_job *j, const loci_batch *batch, int64_t states, loci_error *err)
-{
-    if (!batch)
-        return cuda_refuse(err, LOCI_E_ARG, "scan: the call has no batch");
-    for (uint32_t i = 0; i < batch->n_runs; i++) {
-        const loci_run *r = &batch->runs[i];
-
-        if (r->row < 0 || r->row >= j->B || r->begin < 0 || r->len < 0 || (int64_t)r->begin + r->len > j->T ||
-            r->state < 0 || r->state >= states || r->pos < 0)
-            return cuda_refuse(err, LOCI_E_ARG,
-                               "scan: run %u (row %d, tokens %d + %d, state %d, pos %lld) leaves the %lld rows of "
-                               "%lld tokens or the %lld states",
-                               (unsigned)i, (int)r->row, (int)r->begin, (int)r->len, (int)r->state, (long long)r->pos,
-                               (long long)j->B, (long long)j->T, (long long)states);
-    }
-    j->n_runs = batch->n_runs;
-    return LOCI_OK;
-}
-
-static loci_status see_gradients(scan_job *j, const loci_scan_io *io, book *k, const char *in, const char *out,
-                                 const char *gate, const char *g)
-{
-    const int wide = j->scan == LOCI_SCAN_D, w = j->scan == LOCI_SCAN_W, m = j->scan == LOCI_SCAN_M;
-
-    if (j->read)
-        TRY(see(k, &j->dy, "dy", io->dy, out, MUST, 0));
-    if (j->read && !wide)
-        TRY(see(k, &j->dq, "dq", io->dq, in, MAY, 1));
-    if (j->write && !wide)
-        TRY(see(k, &j->dk, "dk", io->dk, in, MAY, 1));
-    if (j->write)
-        TRY(see(k, &j->dv, "dv", io->dv, out, MAY, 1));
-    if (w) {
-        TRY(see(k, &j->du, "du", io->du, in, MAY, 1));
-        TRY(see(k, &j->dw, "dw", io->dw, in, MAY, 1));
-    }
-    if (io->g && !m)
-        TRY(see(k, &j->dg, "dg", io->dg, g, MAY, 1));
-    if (m && j->write) {
-        TRY(see(k, &j->dalpha, "dalpha", io->alpha ? io->dalpha : NULL, gate, MAY, 1));
-        TRY(see(k, &j->deta, "deta", io->eta ? io->deta : NULL, gate, MAY, 1));
-        TRY(see(k, &j->dtheta, "dtheta", io->theta ? io->dtheta : NULL, gate, MAY, 1));
-    }
-    return LOCI_OK;
-}
-
-static loci_status see_all(scan_job *j, const loci_scan_io *io, loci_error *err)
-{
-    const int m = j->scan == LOCI_SCAN_M, wide = j->scan == LOCI_SCAN_D;
-    const char *in = "bthd", *out = wide ? "btd" : "bthe", *gate = "bth", *g = wide ? "btd" : "bthd";
-    book k = {.err = err};
-
-    memset(k.size, 0xFF, sizeof k.size); /* -1 */
-    if (io->g && !m) {
-        j->g_head = !wide && io->g->ndim == 1;
-        j->g_channel = wide || io->g->ndim == 4;
-        g = j->g_head ? "h" : wide || j->g_channel ? g : gate;
-    }
-    if (j->read && !wide)
-        TRY(see(&k, &j->q, "q", io->q, in, MUST, 0));
-    if (j->write && !wide)
-        TRY(see(&k, &j->k, "k", io->k, in, MUST, 0));
-    if (j->write)
-        TRY(see(&k, &j->v, "v", io->v, out, MUST, 0));
-    if (j->scan == LOCI_SCAN_W) {
-        TRY(see(&k, &j->u, "u", io->u, in, MUST, 0));
-        TRY(see(&k, &j->w, "w", io->w, in, MUST, 0));
-    }
-    if (!m)
-        TRY(see(&k, &j->g, "g", io->g, g, MAY, 0));
-    if (m && j->write) {
-        TRY(see(&k, &j->alpha, "alpha", io->alpha, gate, MAY, 0));
-        TRY(see(&k, &j->eta, "eta", io->eta, gate, MAY, 0));
-        TRY(see(&k, &j->theta, "theta", io->theta, gate, MAY, 0));
-    }
-    if (!j->back && j->read)
-        TRY(see(&k, &j->y, "y", io->y, out, MUST, 1));
-    if (j->back)
-        TRY(see_gradients(j, io, &k, in, out, gate, g));
-    TRY(see_states(j, io, &k));
-    j->bits = k.bits;
-    j->B = k.size['b'];
-    j->T = k.size['t'];
-    j->H = wide ? 1 : k.size['h'];
-    j->d = k.size['d'];
-    j->e = wide ? 1 : k.size['e'];
-    return see_runs(j, io->batch, k.size['s'], err);
+    j->q = c->q, j->k = c->k, j->v = c->v, j->g = c->g, j->u = c->u, j->w = c->w, j->y = c->y;
+    j->alpha = c->alpha, j->eta = c->eta, j->theta = c->theta;
+    j->dq = c->dq, j->dk = c->dk, j->dv = c->dv, j->dg = c->dg, j->du = c->du, j->dw = c->dw, j->dy = c->dy;
+    j->dalpha = c->dalpha, j->deta = c->deta, j->dtheta = c->dtheta;
+    memcpy(j->in, c->in, sizeof c->in);
+    memcpy(j->out, c->out, sizeof c->out);
+    memcpy(j->grad, c->grad, sizeof c->grad);
+    j->g_head = c->g_head;
+    j->g_channel = c->g_channel;
+    j->bits = c->bits;
+    j->B = c->B, j->T = c->T, j->H = c->H, j->d = c->d, j->e = c->e;
+    j->n_runs = c->n_runs;
 }
 
 /* ---- sizes ------------------------------------------------------------------------------------------------------ */
@@ -255,7 +68,7 @@ static void cut_scratch(scan_job *j, loci_cursor *c, uint64_t slots, uint64_t si
 
         j->replay = loci_cut(c, blocks * (uint64_t)(j->seg * j->n_ck * SCAN_ROWS * SCAN_COLS) * threads * size);
     }
-    j->part = loci_cut(c, (uint64_t)(j->n_items * j->H) * size);
+    j->part = loci_cut(c, (uint64_t)(j->n_items * j->H) * sizeof(double));
 }
 
 /* All sizes are below 2^31 but T x B, so these products of doubles tell an overflow. */
@@ -294,10 +107,12 @@ static loci_status sizes(scan_job *j, uint64_t slots, int bits, bytes *out, loci
 static loci_status plan(const loci_scan_io *io, const loci_shape *shape, loci_need *need, loci_error *err)
 {
     int64_t slots;
+    loci_scan_call c;
     scan_job j;
     bytes b;
 
-    TRY(rule(&j, io, err));
+    LOCI_RETURN_IF(loci_scan_call_rule(&c, io, err));
+    cut_rule(&j, &c, io);
     if (shape->rows < 0 || shape->seq < 0 || shape->runs < 0 || shape->heads < 0 || shape->rows > INT32_MAX ||
         shape->seq > INT32_MAX || shape->runs > INT32_MAX || shape->heads > INT32_MAX)
         return cuda_refuse(
@@ -316,7 +131,7 @@ static loci_status plan(const loci_scan_io *io, const loci_shape *shape, loci_ne
     j.save = (shape->flags & LOCI_X_SAVE) != 0;
     slots = (j.B * j.T) / j.seg + (j.pieces ? j.n_runs : 0); /* a piece may be a run's last, and short */
     j.n_items = j.pieces ? slots : j.n_runs;
-    TRY(sizes(&j, (uint64_t)slots, shape->acc.bits, &b, err));
+    LOCI_RETURN_IF(sizes(&j, (uint64_t)slots, shape->acc.bits, &b, err));
     need->scratch += j.save && b.back > b.forward ? b.back : b.forward;
     need->saved += j.save ? (b.saved + 63) & ~UINT64_C(63) : 0;
     return LOCI_OK;
@@ -355,7 +170,7 @@ static loci_status list_items(scan_job *j, const loci_exec *x, const loci_batch 
     scan_item *item, *run;
     int64_t slot = 0;
 
-    TRY(cuda_stage(x, "scan", size, &pinned, &device, err));
+    LOCI_RETURN_IF(cuda_stage(x, "scan", size, &pinned, &device, err));
     item = pinned;
     run = item + j->n_items;
     for (int64_t i = 0; i < j->n_runs; i++) {
@@ -383,16 +198,19 @@ static loci_status call(const loci_exec *x, const loci_scan_io *io, int back, lo
 {
     loci_cursor room = {x->scratch, 0};
     uint64_t slots, scratch;
+    loci_scan_call c;
     scan_job j;
     bytes b;
     int e;
 
-    TRY(rule(&j, io, err));
+    LOCI_RETURN_IF(loci_scan_call_rule(&c, io, err));
+    cut_rule(&j, &c, io);
     j.back = back;
     j.save = back || (x->flags & LOCI_X_SAVE);
-    TRY(see_all(&j, io, err));
+    LOCI_RETURN_IF(loci_scan_call_see(&c, io, back, j.save, 0, err));
+    set_views(&j, &c);
     slots = count_items(&j, io->batch);
-    TRY(sizes(&j, slots, j.bits, &b, err));
+    LOCI_RETURN_IF(sizes(&j, slots, j.bits, &b, err));
     scratch = back ? b.back : b.forward;
     if (x->scratch_bytes < scratch)
         return cuda_refuse(err, LOCI_E_ARG, "scan: %llu bytes of scratch, the call takes %llu: plan for it",
@@ -407,7 +225,7 @@ static loci_status call(const loci_exec *x, const loci_scan_io *io, int back, lo
         cut_scratch(&j, &room, slots, (uint64_t)j.bits / 8);
     if (!j.g_head || !j.dg.at)
         j.part = NULL;
-    TRY(list_items(&j, x, io->batch, err));
+    LOCI_RETURN_IF(list_items(&j, x, io->batch, err));
     e = j.scan == LOCI_SCAN_D ? cuda_scan_channels(x->stream, &j)
         : back                ? cuda_scan_backward(x->stream, &j)
                               : cuda_scan_forward(x->stream, &j);
@@ -429,7 +247,7 @@ static loci_status tables(const loci_exec *x, const loci_coef *c, int back, loci
     coef_job j;
     int e;
 
-    TRY(cuda_coef_job(&j, c, back, err));
+    LOCI_RETURN_IF(loci_coef_call_see(&j, c, back, 0, err));
     if (j.B * j.H * j.w == 0)
         return LOCI_OK;
     e = cuda_coef(x->stream, &j, back);

@@ -25,6 +25,8 @@
 
 #include "device.h"
 
+#include <loci/author_scan.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -36,11 +38,8 @@ extern "C" {
 #define SCAN_COLS 8     /* and columns                        */
 #define SCAN_BLOCKS 256 /* of a backward, at most, at one time */
 
-/* Element (b, t, h, c) of a tensor lies at[b s0 + t s1 + h s2 + c s3]; of a state: (state row, row, head, column). */
-typedef struct scan_view {
-    void *at; /* NULL: absent */
-    int64_t s[4];
-} scan_view;
+typedef loci_scan_view scan_view;
+typedef loci_coef_call coef_job;
 
 /* Tokens first ... first + n of a run. Segment i of a whole run is kept in slot + i, i from 1 on; a piece in slot. */
 typedef struct scan_item {
@@ -85,15 +84,6 @@ static inline int scan_back_warps(int64_t d, int64_t e)
     return warps < most ? (int)warps : most;
 }
 
-/* Scalar tables: gates are seen as (row, token, head, w), tables as (row, head, w, their own). */
-typedef struct coef_job {
-    int64_t B, n, H, w;
-    double c;
-    int bits;
-    scan_view gate[3], dgate[3];   /* alpha, eta, theta */
-    scan_view table[5], dtable[5]; /* beta, f, m, G, N  */
-} coef_job;
-
 /* Launches. 0, or what gpu_error has words for. */
 int cuda_scan_forward(void *stream, const scan_job *j);
 int cuda_scan_backward(void *stream, const scan_job *j);
@@ -101,9 +91,6 @@ int cuda_scan_pieces(void *stream, const scan_job *j, int back);
 int cuda_scan_channels(void *stream, const scan_job *j);
 int cuda_coef(void *stream, const coef_job *j, int back);
 const char *cuda_scan_error(int e);
-
-/* A call of coef or coef_back, checked. */
-loci_status cuda_coef_job(coef_job *j, const loci_coef *c, int back, loci_error *err);
 
 #ifdef __cplusplus
 }

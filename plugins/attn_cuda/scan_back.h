@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * plugins/attn_cuda/scan_back.h: one token of L, W and M backward, and what rows share: the gradients of q, k, u, w and of
- * the gates. A warp leaves its part of a token's in shared memory; add_parts adds them up for a tile of tokens.
+ * the gates. A warp leaves its part of a token's in shared memory; add_vectors and add_scalars add them up for a tile of tokens.
  */
 #ifndef LOCI_ATTN_CUDA_SCAN_BACK_H
 #define LOCI_ATTN_CUDA_SCAN_BACK_H
@@ -159,9 +159,14 @@ GPU_FN void delta_back(states<R> &g, const states<R> &s, const R *rec, const rec
                        const place &p, int64_t i, R *part)
 {
     const gates<R> x = gates_of<R>(rec, m, j, p, i);
-    const piece<R> &seen = j.frozen && !x.starts ? s.s[2] : s.s[0];
+    const int other = j.frozen && !x.starts;
+    piece<R> seen;
     R k[COLS], sum[COLS], look[ROWS] = {}, gk[ROWS], de[ROWS], dv[ROWS], less_push[ROWS], dalpha, deta, dtheta = 0;
 
+    GPU_UNROLL /* numbers are chosen, not an address: states stay in registers */
+    for (int r = 0; r < ROWS; r++)
+        for (int c = 0; c < COLS; c++)
+            seen.x[r][c] = other ? s.s[2].x[r][c] : s.s[0].x[r][c];
     take<R, LANES>(k, rec + m.at[VK], p);
     if (!j.blind)
         dots<R, LANES>(look, seen, k);
@@ -228,7 +233,10 @@ GPU_FN void step_back(states<R> &g, const states<R> &s, const piece<R> &after, c
         take<R, LANES>(q, rec + m.at[VQ], p);
         for (int r = 0; r < ROWS; r++)
             dy[r] = (R)j.scale * rec[m.dy + ROWS * p.group + r];
-        rows_by(sum, first ? s.s[0] : after, dy);
+        if (first)
+            rows_by(sum, s.s[0], dy);
+        else
+            rows_by(sum, after, dy);
         fold<R, LANES>(sum, part + DQ * m.wide, p);
         if (!first)
             add_outer(g.s[0], dy, q);
@@ -253,10 +261,10 @@ template <typename R> GPU_FN const scan_view &gradient_of(const scan_job &j, int
                                                : which == DU ? j.du : j.dw;
 }
 
-/* Of tokens first ... first + n of the run. *head gathers, in thread 0, the gradient of a g of shape [H]. */
+/* Of tokens first ... first + n of the run, as all that follows. */
 template <typename R, int KIND>
-GPU_FN void add_parts(const parts<R> &w, const R *tile, const record &m, const scan_job &j, const place &p,
-                      int64_t first, int n, R *head)
+GPU_FN void add_vectors(const parts<R> &w, const R *tile, const record &m, const scan_job &j, const place &p,
+                        int64_t first, int n)
 {
     const int vectors = KIND == READ ? 1 : part_vectors(j), one = vectors * m.wide;
     const int64_t t = p.item.run.begin + first;
@@ -274,26 +282,37 @@ GPU_FN void add_parts(const parts<R> &w, const R *tile, const record &m, const s
             sum *= tile[(int64_t)i * m.size + m.at[VA] + c];
         view_at<R>(to, p.item.run.row, t + i, p.h)[c * to.s[3]] += sum;
     }
-    if (KIND == READ)
-        return;
-    for (int x = (int)threadIdx.x; x < n * SCALARS; x += (int)blockDim.x) {
-        const int i = x / SCALARS, which = x % SCALARS;
+}
+
+/* The sum over warps of a scalar of token i of the tile. */
+template <typename R> GPU_FN R scalar_of(const parts<R> &w, const record &m, const scan_job &j, int i, int which)
+{
+    R sum = 0;
+
+    for (int k = 0; k < w.warps; k++)
+        sum += part_of(w, j, m, i, k)[part_vectors(j) * m.wide + which];
+    return sum;
+}
+
+/* Of the gates of M, or of a decay that is one number. *head gathers, in thread 0, the gradient of a g of shape [H]: one
+ * number from all tokens, so in double. */
+template <typename R, int KIND>
+GPU_FN void add_scalars(const parts<R> &w, const record &m, const scan_job &j, const place &p, int64_t first, int n,
+                        double *head)
+{
+    const int count = KIND == LOCI_SCAN_M ? (int)SCALARS : !j.g_channel && !j.g_head ? 1 : 0;
+    const int64_t t = p.item.run.begin + first;
+
+    for (int x = (int)threadIdx.x; x < n * count; x += (int)blockDim.x) {
+        const int i = x / count, which = x % count;
         const scan_view &to = KIND != LOCI_SCAN_M ? j.dg : which == DALPHA ? j.dalpha : which == DETA ? j.deta : j.dtheta;
-        R sum = 0;
 
-        if (!to.at || (KIND != LOCI_SCAN_M && (which || j.g_channel || j.g_head)))
-            continue;
-        for (int k = 0; k < w.warps; k++)
-            sum += part_of(w, j, m, i, k)[part_vectors(j) * m.wide + which];
-        *view_at<R>(to, p.item.run.row, t + i, p.h) += KIND == LOCI_SCAN_M && which == DTHETA ? (R)j.c * sum : sum;
+        if (to.at)
+            *view_at<R>(to, p.item.run.row, t + i, p.h) +=
+                (KIND == LOCI_SCAN_M && which == DTHETA ? (R)j.c : (R)1) * scalar_of(w, m, j, i, which);
     }
-    for (int i = n - 1; i >= 0 && j.part && threadIdx.x == 0; i--) {
-        R sum = 0;
-
-        for (int k = 0; k < w.warps; k++)
-            sum += part_of(w, j, m, i, k)[part_vectors(j) * m.wide];
-        *head += sum;
-    }
+    for (int i = n - 1; i >= 0 && j.part && threadIdx.x == 0; i--)
+        *head += scalar_of(w, m, j, i, 0);
 }
 
 #endif

@@ -61,8 +61,10 @@ GPU_FN void replay(states<R> &s, feed<R> &f, const scan_job &j, const record &m,
         if (then)
             stage_next(f, j, m, p, first + at + here, then, what);
         for (int i = 0; i < here; i++) {
-            for (int k = 0; k < j.n_ck; k++)
-                keep(s.s[k], kept_at<R>(j, at + i, k));
+            GPU_UNROLL
+            for (int k = 0; k < 3; k++)
+                if (k < j.n_ck)
+                    keep(s.s[k], kept_at<R>(j, at + i, k));
             step<R, KIND, LANES>(s, tile + (int64_t)i * m.size, m, j, p, first + at + i);
         }
     }
@@ -70,19 +72,21 @@ GPU_FN void replay(states<R> &s, feed<R> &f, const scan_job &j, const record &m,
 
 template <typename R, int KIND, int LANES>
 GPU_FN void segment_back(states<R> &g, feed<R> &f, const parts<R> &w, const scan_job &j, const record &m, const place &p,
-                         int64_t first, int n, R *head)
+                         int64_t first, int n, double *head)
 {
     states<R> r = {};
     piece<R> after;
     int at = (n - 1) / m.tok * m.tok;
 
-    for (int i = 0; i < j.n_ck; i++)
-        get_state<R, LANES>(
-            r.s[i], j,
-            KIND == READ || (!j.pieces && first == 0)
-                ? j.in[i]
-                : kept(j, j.checkpoint, sizeof(R), p.item.slot + (j.pieces ? 0 : first / j.seg), p.h, j.n_ck, i),
-            p);
+    GPU_UNROLL
+    for (int i = 0; i < 3; i++)
+        if (i < j.n_ck)
+            get_state<R, LANES>(
+                r.s[i], j,
+                KIND == READ || (!j.pieces && first == 0)
+                    ? j.in[i]
+                    : kept(j, j.checkpoint, sizeof(R), p.item.slot + (j.pieces ? 0 : first / j.seg), p.h, j.n_ck, i),
+                p);
     if (KIND != READ)
         replay<R, KIND, LANES>(r, f, j, m, p, first, n);
     after = r.s[0];
@@ -94,13 +98,17 @@ GPU_FN void segment_back(states<R> &g, feed<R> &f, const parts<R> &w, const scan
         if (at)
             stage_next(f, j, m, p, first + at - m.tok, m.tok, ALL);
         for (int i = here - 1; i >= 0; i--) {
-            for (int k = 0; k < j.n_ck && KIND != READ; k++)
-                recall(r.s[k], kept_at<R>(j, at + i, k));
+            GPU_UNROLL
+            for (int k = 0; k < 3; k++)
+                if (k < j.n_ck && KIND != READ)
+                    recall(r.s[k], kept_at<R>(j, at + i, k));
             step_back<R, KIND, LANES>(g, r, after, tile + (int64_t)i * m.size, m, j, p, first + at + i, w, i);
             after = r.s[0];
         }
         __syncthreads();
-        add_parts<R, KIND>(w, tile, m, j, p, first + at, here, head);
+        add_vectors<R, KIND>(w, tile, m, j, p, first + at, here);
+        if constexpr (KIND != READ)
+            add_scalars<R, KIND>(w, m, j, p, first + at, here, head);
     }
 }
 
@@ -112,31 +120,39 @@ template <typename R, int KIND, int LANES> __global__ void __launch_bounds__(256
 
     for (int64_t number = blockIdx.x; number < j.n_items * j.H; number += gridDim.x) {
         place p = place_in<LANES>(j, number);
-        R head = 0;
+        double head = 0;
 
         for (p.strip = 0; p.strip < j.e; p.strip += m.rows) {
             states<R> g = {};
 
-            for (int i = 0; i < j.n_state; i++)
-                get_state<R, LANES>(g.s[i], j,
-                                    j.pieces ? kept(j, j.incoming, sizeof(R), p.item.slot, p.h, 1, 0) : j.grad[i], p);
+            GPU_UNROLL
+            for (int i = 0; i < 3; i++)
+                if (i < j.n_state)
+                    get_state<R, LANES>(
+                        g.s[i], j, j.pieces ? kept(j, j.incoming, sizeof(R), p.item.slot, p.h, 1, 0) : j.grad[i], p);
             for (int64_t at = p.item.n ? (p.item.n - 1) / j.seg * j.seg : -1; at >= 0; at -= j.seg)
                 segment_back<R, KIND, LANES>(g, f, w, j, m, p, p.item.first + at, less(p.item.n - (int)at, j.seg),
                                              &head);
-            for (int i = 0; i < j.n_state && !j.pieces; i++)
-                put_state<R, LANES>(g.s[i], j, j.grad[i], p);
+            GPU_UNROLL
+            for (int i = 0; i < 3; i++)
+                if (i < j.n_state && !j.pieces)
+                    put_state<R, LANES>(g.s[i], j, j.grad[i], p);
         }
         if (j.part && threadIdx.x == 0)
-            ((R *)j.part)[number] = head;
+            ((double *)j.part)[number] = head;
     }
 }
 
 /* dg [H] += the parts of the items, in order. */
 template <typename R> __global__ void head_kernel(scan_job j)
 {
-    for (int64_t h = thread_number(); h < j.H; h += thread_count())
+    for (int64_t h = thread_number(); h < j.H; h += thread_count()) {
+        double sum = 0;
+
         for (int64_t i = 0; i < j.n_items; i++)
-            ((R *)j.dg.at)[h * j.dg.s[2]] += ((const R *)j.part)[i * j.H + h];
+            sum += ((const double *)j.part)[i * j.H + h];
+        ((R *)j.dg.at)[h * j.dg.s[2]] += (R)sum;
+    }
 }
 
 template <typename R, int KIND, int LANES> struct backward_of {

@@ -36,23 +36,27 @@ GPU_FN void token(states<R> &s, const R *rec, const record &m, const scan_job &j
 }
 
 /* The states at the start of the item. */
-template <typename R, int KIND, int LANES> GPU_FN void begin(states<R> &s, const scan_job &j, const place &p)
+template <typename R, int LANES> GPU_FN void begin(states<R> &s, const scan_job &j, const place &p)
 {
-    for (int i = 0; i < j.n_state; i++)
-        if (j.pieces)
+    GPU_UNROLL /* by constants only: an index would put states into memory */
+    for (int i = 0; i < 3; i++)
+        if (i < j.n_state && j.pieces)
             get_state<R, LANES>(s.s[i], j, kept(j, j.checkpoint, sizeof(R), p.item.slot, p.h, j.n_ck, i), p);
-        else
+        else if (i < j.n_state)
             get_state<R, LANES>(s.s[i], j, j.in[i], p);
 }
 
 /* A segment begins: its states are kept. The first one's are state_in. */
-template <typename R, int KIND, int LANES>
+template <typename R, int LANES>
 GPU_FN void keep(const states<R> &s, const scan_job &j, const place &p, int64_t i)
 {
-    if (KIND == READ || !j.save || j.pieces || i == 0 || i % j.seg)
+    if (!j.save || j.pieces || i == 0 || i % j.seg)
         return;
-    for (int n = 0; n < j.n_ck; n++)
-        put_state<R, LANES>(s.s[n], j, kept(j, j.checkpoint, sizeof(R), p.item.slot + i / j.seg, p.h, j.n_ck, n), p);
+    GPU_UNROLL
+    for (int n = 0; n < 3; n++)
+        if (n < j.n_ck)
+            put_state<R, LANES>(s.s[n], j, kept(j, j.checkpoint, sizeof(R), p.item.slot + i / j.seg, p.h, j.n_ck, n),
+                                p);
 }
 
 template <typename R, int KIND, int LANES> __global__ void forward_kernel(scan_job j, record m)
@@ -63,7 +67,7 @@ template <typename R, int KIND, int LANES> __global__ void forward_kernel(scan_j
     states<R> s = {};
 
     p.strip = (int64_t)blockIdx.y * m.rows;
-    begin<R, KIND, LANES>(s, j, p);
+    begin<R, LANES>(s, j, p);
     stage_next(f, j, m, p, p.item.first, less(p.item.n, m.tok), ALL);
     for (int at = 0; at < p.item.n; at += m.tok) {
         const int n = less(p.item.n - at, m.tok), then = less(p.item.n - at - n, m.tok);
@@ -72,12 +76,15 @@ template <typename R, int KIND, int LANES> __global__ void forward_kernel(scan_j
 
         stage_next(f, j, m, p, first + n, then, ALL);
         for (int i = 0; i < n; i++) {
-            keep<R, KIND, LANES>(s, j, p, first + i);
+            if constexpr (KIND != READ)
+                keep<R, LANES>(s, j, p, first + i);
             token<R, KIND, LANES>(s, tile + (int64_t)i * m.size, m, j, p, first + i);
         }
     }
-    for (int i = 0; i < j.n_state && !j.pieces; i++)
-        put_state<R, LANES>(s.s[i], j, j.out[i], p);
+    GPU_UNROLL
+    for (int i = 0; i < 3; i++)
+        if (i < j.n_state && !j.pieces)
+            put_state<R, LANES>(s.s[i], j, j.out[i], p);
 }
 
 template <typename R, int KIND, int LANES> struct forward_of {

@@ -76,8 +76,10 @@ GPU_FN void step_delta(states<R> &s, const R *rec, const record &m, const scan_j
     if (g.starts)
         s.s[2] = s.s[0];
     take<R, LANES>(k, rec + m.at[VK], p);
-    if (!j.blind) /* a memory that is not seen is not looked at */
-        dots<R, LANES>(look, j.frozen ? s.s[2] : s.s[0], k);
+    if (j.frozen)
+        dots<R, LANES>(look, s.s[2], k);
+    else if (!j.blind) /* a memory that is not seen is not looked at */
+        dots<R, LANES>(look, s.s[0], k);
     GPU_UNROLL
     for (int r = 0; r < ROWS; r++) {
         const R v = rec[m.v + ROWS * p.group + r], push = g.theta * (j.blind ? -v : g.sight * look[r] - v);

@@ -16,6 +16,10 @@ if [ ! -f "$plugin" ]; then
     echo "skipped: the plugin is not built for the host: a C++ compiler is missing"
     exit 77
 fi
+[ -z "${LOCI_TEST_SAN-}" ] || {
+    echo "skipped: whole models on the card have not been tried with a sanitizer; its test programs run with one"
+    exit 77
+}
 mkdir "$work/card" && cp "$plugin" "$work/card" # a folder of plugins and nothing else
 
 config() { # COMPOSE MIXER MEMORY

@@ -83,12 +83,12 @@ static void schedules_all_give_what_the_cpu_gives(void)
 {
     static const struct {
         int scan, mode, error, op, gform, d, e;
-    } form[] = {{LOCI_SCAN_L, LOCI_SCAN_EXACT, 0, LOCI_OP_STEP, 3, 36, 40},
+    } form[] = {{LOCI_SCAN_L, LOCI_SCAN_EXACT, 0, LOCI_OP_STEP, 3, 36, 24},
                 {LOCI_SCAN_L, LOCI_SCAN_EXACT, 0, LOCI_OP_STEP, 1, 20, 33},
-                {LOCI_SCAN_W, LOCI_SCAN_SEQUENTIAL, 0, LOCI_OP_STEP, 3, 36, 40},
-                {LOCI_SCAN_M, LOCI_SCAN_EXACT, 1, LOCI_OP_STEP, 0, 20, 130},
-                {LOCI_SCAN_M, LOCI_SCAN_FROZEN, 0, LOCI_OP_STEP, 0, 36, 40},
-                {LOCI_SCAN_M, LOCI_SCAN_EXACT, 0, LOCI_OP_READ, 0, 68, 36}};
+                {LOCI_SCAN_W, LOCI_SCAN_SEQUENTIAL, 0, LOCI_OP_STEP, 3, 36, 24},
+                {LOCI_SCAN_M, LOCI_SCAN_EXACT, 1, LOCI_OP_STEP, 0, 132, 12},
+                {LOCI_SCAN_M, LOCI_SCAN_FROZEN, 0, LOCI_OP_STEP, 0, 36, 24},
+                {LOCI_SCAN_M, LOCI_SCAN_EXACT, 0, LOCI_OP_READ, 0, 68, 20}};
 
     for (int i = 0; i < (int)(sizeof form / sizeof *form); i++) {
         prob p = two_runs(form[i].scan, 78, 1, form[i].d, form[i].e);
@@ -102,25 +102,28 @@ static void schedules_all_give_what_the_cpu_gives(void)
     }
 }
 
+/* L and W share the widths between them, and the forms of M. */
 static void every_form_and_width_of_a_row_equals_the_cpu(void)
 {
     static const int wide[] = {1, 3, 31, 32, 33, 64, 65, 100, 128, 129, 200, 256};
 
-    for (int form = 0; form < N_FORMS; form++)
-        for (int i = forms[form].scan == LOCI_SCAN_M ? form % 4 : 0; i < (int)(sizeof wide / sizeof *wide);
-             i += forms[form].scan == LOCI_SCAN_M ? 4 : 1) {
+    for (int form = 0; form < N_FORMS; form++) {
+        const int m = forms[form].scan == LOCI_SCAN_M, step = m ? 4 : 2;
+
+        for (int i = m ? form % 4 : forms[form].scan == LOCI_SCAN_W; i < (int)(sizeof wide / sizeof *wide); i += step) {
             prob p = two_runs(forms[form].scan, 34 + i, 1, wide[i], 1 + 3 * i);
 
             if (p.scan == LOCI_SCAN_D)
-                continue;
+                break;
             p.mode = forms[form].mode;
             p.error = forms[form].error;
             p.order = i % 2;
-            p.gform = i % 4;
+            p.gform = i / 2 % 4;
             p.bare = i % 5 == 1;
             p.chunk = 7;
             compare(&p, 1);
         }
+    }
 }
 
 /* Pieces of L: as many as tokens ask for, with decays that end a memory and such that keep it. */
