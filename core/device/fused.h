@@ -2,7 +2,7 @@
  *
  * core/device/fused: steps that a layer of the host's model takes in one pass over memory where loci.ops/1 takes several.
  *
- * For the model alone (core/model/fused.c), which does the same by loci.ops/1 on a device without them: no plugin uses
+ * For the model alone (core/model/tools.c), which does the same by loci.ops/1 on a device without them: no plugin uses
  * them, so they are in no public header (docs/adr/0005). Rows are contiguous, tensors [N,C] of one type, f32 or f64.
  */
 #ifndef LOCI_CORE_DEVICE_FUSED_H
