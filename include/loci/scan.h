@@ -25,10 +25,10 @@
  *   EXACT       chunks of `chunk` tokens, one triangular solve each
  *   FROZEN      the error is taken at the memory of the chunk's start: M_c in place of M_{t-1} in A_t (Titans section
  *               3.2); an error that is decayed still decays by its own token alone, A_t = (1 - alpha_t) M_c
- * Modes of L: SEQUENTIAL, and EXACT: chunks of `chunk` tokens as products of matrices, equal to the recurrence up to
- * rounding for every chunk size, every cut of a run and every decay, 0 and -inf included (Yang et al. 2024, GLA, section
- * 4; nothing is divided by a decay and no exponents are subtracted). A chunk may be longer than the run; memory grows
- * with its tokens, not with their square. D and W know SEQUENTIAL only.
+ * Modes of L: SEQUENTIAL, and EXACT: up to `chunk` tokens at once, in whatever form the device finds fastest, equal to the
+ * recurrence up to rounding for every chunk size, every cut of a run and every decay, 0 and -inf included (Yang et al.
+ * 2024, GLA, section 4; nothing is divided by a decay and no exponents are subtracted). A chunk may be longer than the
+ * run; memory grows with its tokens, not with their square. D and W know SEQUENTIAL only.
  *
  * op READ reads scale M q without writing, WRITE writes without reading; where state_out is other storage than state_in,
  * READ copies the rows of its runs. With eta NULL the tensor of Z may have data NULL.

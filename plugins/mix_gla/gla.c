@@ -224,8 +224,8 @@ static const loci_class cls = {
     .summary = "gated linear attention: a matrix per head that decays channel by channel, as each token says",
     .doc = "S = S diag(exp g) + v k';  o = S q / sqrt(dk);  y = Wo (silu(Wz x) o rms(o))\n"
            "g = log sigmoid(Wu Wd x + b) / c\n"
-           "Cost: 2 N + 5 expand_k expand_v D^2 / heads operations per token: its N weights, and 5 dk dv a head; executed in\n"
-           "chunks of C 4 dk dv + C (dk + dv) a head. A state of H dk dv numbers per stream, whatever the length of the text.\n"
+           "Cost: 2 N + 5 expand_k expand_v D^2 / heads operations per token: its N weights, and 5 dk dv a head.\n"
+           "A state of H dk dv numbers per stream, whatever the length of the text.\n"
            "Source: Yang et al. 2024, Gated Linear Attention Transformers with Hardware-Efficient Training.\n"
            "Use: in place of mha where a long stream must stay small; it takes no context, so not below mac.",
     .caps = LOCI_CAP_BACKWARD | LOCI_CAP_STREAMING | LOCI_CAP_CAUSAL,
