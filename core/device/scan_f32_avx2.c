@@ -5,7 +5,7 @@
 #define REAL float
 #define REAL_BITS 32
 #define NAME(f) f##_avx2
-#define VECTOR_BYTES 32
+#define VEC_BYTES 32
 #define REGISTERS 16
 #define KERNEL loci_scan_f32__avx2
 #include "core/device/scan_kernel.tmpl"

@@ -5,7 +5,7 @@
 #define REAL float
 #define REAL_BITS 32
 #define NAME(f) f##_avx512
-#define VECTOR_BYTES 64
+#define VEC_BYTES 64
 #define REGISTERS 32
 #define KERNEL loci_scan_f32__avx512
 #include "core/device/scan_kernel.tmpl"

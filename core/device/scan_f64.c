@@ -5,7 +5,7 @@
 #define REAL double
 #define REAL_BITS 64
 #define NAME(f) f##_f64
-#define VECTOR_BYTES 16
+#define VEC_BYTES 16
 #define REGISTERS 16
 #define KERNEL loci_scan_f64__ref
 #include "core/device/scan_kernel.tmpl"
