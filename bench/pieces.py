@@ -3,7 +3,8 @@
 
 # name: script and arguments. None is to take more than about a minute and a half on two cores.
 PIECES = {
-    "attention-f32-forward": "attention.py --rounds 2",
+    "attention-f32-forward": "attention.py --rounds 2 --tokens 512,2048",
+    "attention-f32-forward-long": "attention.py --rounds 1 --tokens 8192",
     "attention-f32-backward": "attention.py --pass backward --rounds 2 --tokens 512,2048,4096",
     "attention-bf16-forward": "attention.py --dtype bf16 --rounds 2",
     "attention-bf16-backward": "attention.py --dtype bf16 --pass backward --rounds 2 --tokens 512,2048",
