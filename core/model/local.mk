@@ -3,8 +3,11 @@ libloci_la_SOURCES += \
     %D%/model.h %D%/node.c %D%/node.h %D%/node_impl.h %D%/pass.c %D%/pass.h %D%/promise.c %D%/step.c %D%/state.c %D%/tools.c %D%/tools.h %D%/weights.c
 
 check_PROGRAMS += tests/unit/test_model
-tests_unit_test_model_SOURCES = tests/unit/test_model.c tests/ck.h
+tests_unit_test_model_SOURCES = tests/unit/test_model.c tests/unit/model.h tests/ck.h
 tests_unit_test_model_LDADD = libloci.la $(CUNIT_LIBS) -lm
+check_PROGRAMS += tests/unit/test_model_gradients
+tests_unit_test_model_gradients_SOURCES = tests/unit/test_model_gradients.c tests/unit/model.h tests/ck.h
+tests_unit_test_model_gradients_LDADD = libloci.la $(CUNIT_LIBS) -lm
 
 check_PROGRAMS += tests/unit/test_promises
 tests_unit_test_promises_SOURCES = tests/unit/test_promises.c tests/unit/layer.h tests/ck.h
