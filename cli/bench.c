@@ -21,6 +21,7 @@ struct session {
     json_t *rows;
     loci_conf *conf; /* of the backend and type now */
     loci_context *cx;
+    loci_profile *profile; /* of cx; NULL unless --profile */
 };
 
 static loci_status set(loci_conf *conf, const char *key, const char *value, const char *origin, loci_error *err)
@@ -36,7 +37,9 @@ static loci_status set(loci_conf *conf, const char *key, const char *value, cons
 static void close_context(struct session *s)
 {
     loci_context_free(s->cx);
+    loci_profile_free(s->profile);
     loci_conf_free(s->conf);
+    s->profile = NULL;
     s->cx = NULL;
     s->conf = NULL;
 }
@@ -63,6 +66,8 @@ static loci_status open_context(struct session *s, const char *backend, const ch
     if (!bench_is_model() && !loci_conf_is_set(s->conf, -1, "run", "device"))
         LOCI_TRY(set(s->conf, "run.device", "cpu", "bench", err));
     LOCI_TRY(loci_context_new(&s->cx, s->conf, s->o->plugin_path, s->o->allow_unknown, err));
+    if (bench_ask.profile)
+        LOCI_TRY(loci_profile_open(&s->profile, s->cx, err));
 out:
     return status;
 }
@@ -102,7 +107,12 @@ out:
 static void keep(struct session *s, const struct bench_case *c, const loci_bench_row *r)
 {
     json_t *row = bench_row(c, r, &s->machine);
+    loci_profile_share share;
 
+    if (s->profile) {
+        loci_profile_read(&share, s->profile);
+        bench_row_profile(row, &share);
+    }
     cli_clear_line();
     if (!s->o->json && !json_array_size(s->rows))
         bench_ask.csv ? bench_csv_head() : bench_table_head();
@@ -134,6 +144,7 @@ static loci_status measure(struct session *s, struct bench_case *c, const char *
     if (s->cx->device.type != LOCI_CPU && (bench_ask.what == BENCH_GEMM || bench_ask.what == BENCH_CALL))
         return loci_fail(err, LOCI_E_UNSUPPORTED, "bench %s measures the cpu only: set run.device = cpu", c->what);
     announce(s, c, backend);
+    how.profile = s->profile;
     how.cold = bench_ask.cold || (bench_ask.what == BENCH_ATTENTION && c->z.pass == LOCI_BENCH_DECODE);
     if (bench_ask.what == BENCH_GEMM)
         LOCI_TRY(loci_bench_gemm(&r, s->cx, &c->z, &how, err));

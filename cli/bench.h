@@ -27,7 +27,7 @@ extern const char *const bench_whats[], *const bench_passes[]; /* the words of b
 extern struct bench_request {
     enum bench_what what;
     const char *backend, *dtype, *pass, *rows, *heads, *kv, *tokens, *width, *m, *n, *k, *window, *seconds;
-    bool full, layer, cold, csv;
+    bool full, layer, cold, csv, profile;
 } bench_ask;
 extern const struct argp_option bench_options[];
 error_t bench_parse(int key, char *arg, struct argp_state *state);
@@ -55,6 +55,8 @@ struct bench_case {
 
 /* The row of a case; numbers of the machine stand in each, so that one row can be read alone. */
 json_t *bench_row(const struct bench_case *c, const loci_bench_row *r, const loci_bench_machine *m);
+/* Its member "profile". */
+void bench_row_profile(json_t *row, const loci_profile_share *p);
 void bench_table_head(void);
 void bench_table_row(const json_t *row);
 void bench_csv_head(void);

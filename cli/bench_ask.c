@@ -20,6 +20,7 @@ enum {
     KEY_LAYER,
     KEY_SECONDS,
     KEY_COLD,
+    KEY_PROFILE,
     KEY_CSV
 };
 
@@ -41,6 +42,7 @@ const struct argp_option bench_options[] = {
     {"layer", KEY_LAYER, 0, 0, "A memory with its front end", 3},
     {"seconds", KEY_SECONDS, "S", 0, "Time for a row (1)", 4},
     {"cold", KEY_COLD, 0, 0, "Empty the caches before every call (always so for an attention's decode)", 4},
+    {"profile", KEY_PROFILE, 0, 0, "Say which services of the device the time goes to", 4},
     {"csv", KEY_CSV, 0, 0, "Write CSV on standard output", 4},
     {0}};
 
@@ -66,7 +68,8 @@ static const struct {
     int key;
     bool *to;
 } flags[] = {
-    {KEY_FULL, &bench_ask.full}, {KEY_LAYER, &bench_ask.layer}, {KEY_COLD, &bench_ask.cold}, {KEY_CSV, &bench_ask.csv}};
+    {KEY_FULL, &bench_ask.full}, {KEY_LAYER, &bench_ask.layer},     {KEY_COLD, &bench_ask.cold},
+    {KEY_CSV, &bench_ask.csv},   {KEY_PROFILE, &bench_ask.profile}};
 
 error_t bench_parse(int key, char *arg, struct argp_state *state)
 {
@@ -127,7 +130,9 @@ static loci_status check_options(loci_error *err)
         {"--window", "an attention, mixer or composition", bench_ask.window != NULL, masked},
         {"--full", "an attention, mixer or composition", bench_ask.full, masked},
         {"--layer", "a memory", bench_ask.layer, bench_ask.what == BENCH_MEMORY},
-        {"--cold", "what computes", bench_ask.cold, bench_ask.what < BENCH_STARTUP}};
+        {"--cold", "what computes", bench_ask.cold, bench_ask.what < BENCH_STARTUP},
+        {"--profile", "a component or a model, and not for --csv", bench_ask.profile,
+         (bench_is_component() || bench_is_model()) && !bench_ask.csv}};
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i].given && !all[i].used)

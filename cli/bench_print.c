@@ -83,6 +83,20 @@ json_t *bench_row(const struct bench_case *c, const loci_bench_row *r, const loc
     return row;
 }
 
+void bench_row_profile(json_t *row, const loci_profile_share *p)
+{
+    const double calls = json_number_value(json_object_get(row, "calls"));
+    json_t *of = json_object();
+
+    for (int k = 0; k < LOCI_PROFILE_KINDS; k++)
+        if (p->share[k] > 0)
+            put(of, loci_profile_names[k],
+                json_pack("{s:f, s:f, s:f}", "share", p->share[k], "calls", (double)p->calls[k] / calls, "runs",
+                          (double)p->runs[k] / calls));
+    put(of, "wait", json_pack("{s:f}", "share", p->wait));
+    put(row, "profile", of);
+}
+
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 /* A time in a unit that leaves three digits before the point at most. */
@@ -137,6 +151,18 @@ static const char *size_of(char *out, size_t n, const json_t *row)
     return out;
 }
 
+/* Where the time of the row went, a line a kind. */
+static void table_profile(json_t *profile)
+{
+    const char *name;
+    json_t *of;
+    char calls[32], runs[32];
+
+    json_object_foreach(profile, name, of)
+        printf("  %-20s%6.1f %%  %s calls, %s dealt out\n", name, 100 * real(of, "share"),
+               cell(calls, "%.4g", real(of, "calls")), cell(runs, "%.4g", real(of, "runs")));
+}
+
 void bench_table_row(const json_t *row)
 {
     char name[160], size[96], median[32], from[32], to[32], spread[72], rate[32], peak[32], cpu[32], bytes[32],
@@ -149,6 +175,7 @@ void bench_table_row(const json_t *row)
            span(median, real(row, "seconds")), spread, cell(rate, "%.1f", real(row, "gflops")),
            cell(peak, "%.2f", real(row, "fraction")), cell(cpu, "%.2f", real(row, "cpu_fraction")),
            cell(bytes, "%.2f", real(row, "bytes_per_s") / 1e9), cell(tokens, "%.0f", real(row, "tokens_per_s")));
+    table_profile(json_object_get(row, "profile"));
     fflush(stdout);
 }
 

@@ -21,12 +21,50 @@
 #include "core/model/model.h"
 #include <signal.h>
 
+/* ---- where time goes (profile.c) --------------------------------------------------------------------------------- */
+
+enum loci_profile_kind {
+    LOCI_PROFILE_PRODUCTS,
+    LOCI_PROFILE_ATTENTION,
+    LOCI_PROFILE_RECURRENCE,
+    LOCI_PROFILE_CONVOLUTION,
+    LOCI_PROFILE_NORM,
+    LOCI_PROFILE_ELEMENTWISE,
+    LOCI_PROFILE_ROTARY,
+    LOCI_PROFILE_GATHERING,
+    LOCI_PROFILE_LOSS,
+    LOCI_PROFILE_OPTIMIZER,
+    LOCI_PROFILE_ZEROING,
+    LOCI_PROFILE_REST, /* what no service of the device does */
+    LOCI_PROFILE_KINDS
+};
+extern const char *const loci_profile_names[LOCI_PROFILE_KINDS];
+
+typedef struct loci_profile loci_profile;
+
+/* Shares of the time of all threads, 1 with `wait` together. calls: of services, by the thread that calls; runs: those
+ * of them that were dealt out to threads. */
+typedef struct loci_profile_share {
+    double share[LOCI_PROFILE_KINDS], wait;
+    uint64_t calls[LOCI_PROFILE_KINDS], runs[LOCI_PROFILE_KINDS];
+} loci_profile_share;
+
+/* For everything that is made from cx afterwards, on the cpu. Free it after cx. */
+loci_status loci_profile_open(loci_profile **out, loci_context *cx, loci_error *err);
+void loci_profile_free(loci_profile *p);
+void loci_profile_clear(loci_profile *p);
+/* Time counts between them; by one thread. */
+void loci_profile_begin(loci_profile *p);
+void loci_profile_end(loci_profile *p);
+void loci_profile_read(loci_profile_share *out, const loci_profile *p);
+
 /* ---- time (measure.c) -------------------------------------------------------------------------------------------- */
 
 typedef struct loci_bench_how {
     double seconds;              /* of one row, about; a few samples are taken however long they last        */
     bool cold;                   /* caches hold something else before every sample                            */
     volatile sig_atomic_t *stop; /* looked at between calls: LOCI_E_STOPPED; may be NULL                      */
+    loci_profile *profile;       /* of the timed calls alone; may be NULL                                     */
 } loci_bench_how;
 
 /* What is timed, and what is done before each call, untimed (may be NULL). */

@@ -1,7 +1,7 @@
 # core/bench: the loops that show what the CPU can do are one text, each set compiled in a library with its flags.
 libloci_la_SOURCES += %D%/bandwidth.c %D%/bench.h %D%/clock.c %D%/component.c %D%/cost.c %D%/decode.c %D%/dot.c %D%/dot.h \
                       %D%/dot.inc %D%/empty.c %D%/expr.c %D%/fma.h %D%/fma.inc %D%/gemm.c %D%/impl.h %D%/measure.c %D%/peak.c \
-                      %D%/startup.c %D%/train.c %D%/work.c
+                      %D%/profile.c %D%/profile.h %D%/profile_calls.c %D%/startup.c %D%/train.c %D%/work.c
 EXTRA_DIST += %D%/fma.tmpl
 
 noinst_LTLIBRARIES      += %D%/libfma_ref.la

@@ -84,12 +84,16 @@ static loci_status sample(struct sampling *s, bool keep, double *wall, loci_erro
         status = s->c->again(s->c->arg, err);
     if (s->evict)
         evict(s);
+    if (keep && s->how->profile)
+        loci_profile_begin(s->how->profile);
     cpu = loci__cpu_clock_read(&s->clock);
     start = loci_seconds();
     for (uint64_t i = 0; status == LOCI_OK && i < s->inner; i++)
         status = s->c->call(s->c->arg, err);
     *wall = (loci_seconds() - start) / (double)s->inner;
     cpu = (loci__cpu_clock_read(&s->clock) - cpu) / (double)s->inner;
+    if (keep && s->how->profile)
+        loci_profile_end(s->how->profile);
     if (keep && status == LOCI_OK) {
         s->wall[s->n] = *wall;
         s->cpu[s->n++] = cpu;
@@ -151,6 +155,8 @@ loci_status loci_bench_measure(loci_bench_times *out, const loci_bench_call *c, 
     }
     LOCI_TRY(warm_up(&s, err));
     loci__cpu_clock_open(&s.clock); /* now the threads are there */
+    if (how->profile)
+        loci_profile_clear(how->profile);
     start = loci_seconds();
     for (double spent = 0; s.n < MOST; spent = loci_seconds() - start) {
         if (s.n > 0 && spent >= how->seconds && (s.n >= LEAST || spent >= PATIENCE * how->seconds))

@@ -7,14 +7,13 @@
  *  (2) Batch axes along which B does not move become more rows of one product, where the strides of A and C allow it:
  *      [B,T,D] times a weight is one product of B T rows. A triangular product is left whole: one block per item.
  *  (3) float32 goes to oneDNN, else to a CBLAS, with operands rounded to bfloat16 where the device was told so
- *      (gemm_bf16.c); small blocks, blocks of few rows, rows the libraries cannot address, float64, and everything at
- *      level ref go to our own tiles (kern_gemm.tmpl).
+ *      (gemm_bf16.c); blocks of few rows or of less work than the kernels say of themselves, rows the libraries cannot
+ *      address, float64, and everything at level ref go to our own tiles (kern_gemm.tmpl).
  */
 #include "core/device/gemm.h"
 #include "core/device/ops.h"
 
 #define SMALL (20 * 20 * 20)      /* multiplications: below, a library's overhead shows */
-#define LITTLE (INT64_C(1) << 19) /* multiplications: below, its packing shows */
 #define ROWS_LEAST 8              /* rows; */
 #define ROWS_MOST 32              /* up to so many our tiles win whatever the work is */
 #define LEAST (INT64_C(1) << 17)  /* of a block: below, a task's overhead shows */
@@ -61,14 +60,14 @@ static void lower_item(const gemm_job *j, const char *a, const char *b, char *c)
     }
 }
 
-/* Is a block of M x N ours (3)? What was measured to win, on AVX2. */
+/* Is a block of M x N ours (3)? What was measured to win. */
 static bool ours(const gemm_job *j, int64_t M, int64_t N)
 {
     const double work = (double)M * (double)N * (double)j->K;
 
     if (!j->library || j->lower || work < SMALL)
         return true;
-    return !j->bf16 && M >= ROWS_LEAST && (M <= ROWS_MOST || work <= LITTLE);
+    return !j->bf16 && M >= ROWS_LEAST && (M <= ROWS_MOST || work <= j->k->gemm_most);
 }
 
 static void gemm_task(void *arg, int64_t begin, int64_t end, uint32_t worker)

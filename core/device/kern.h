@@ -65,6 +65,7 @@ typedef struct loci_kern {
     /* C = alpha A B + beta C in one thread; strides of row and column in elements; C's columns are contiguous. */
     void (*gemm)(int64_t M, int64_t N, int64_t K, double alpha, const void *a, int64_t a_row, int64_t a_col,
                  const void *b, int64_t b_row, int64_t b_col, double beta, void *c, int64_t c_row);
+    double gemm_most; /* multiplications of a block up to which it was measured to win over the libraries */
 } loci_kern;
 
 /* What an open device uses. */

@@ -54,6 +54,7 @@ typedef struct loci_context {
     loci_error declare_error; /* what the host refused while a component declared */
     struct loci_fault *fault; /* not NULL: look for the first non-finite output (model/fault.c) */
     const loci_watch *watch;  /* not NULL: told of every call of a memory's rule */
+    struct loci_profile *profile; /* not NULL: services are timed (core/bench/profile.c) */
 } loci_context;
 
 /* Registry: built-in cpu device; search path from path_option (--plugin-path, may be NULL), the environment, the config
