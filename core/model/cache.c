@@ -27,6 +27,21 @@ static int64_t piece(int64_t r, int64_t rows, int64_t pinned, int64_t *n)
     return at;
 }
 
+/* So many runs from run i on are whole rows that go to whole states in the same order: they lie together as one. */
+static uint32_t together(const loci_batch *k, uint32_t i, const loci_tensor *rows, int64_t cap)
+{
+    const loci_run *first = &k->runs[i];
+    uint32_t n = 0;
+
+    if (rows->shape[1] != cap || rows->strides[0] != cap * rows->strides[1])
+        return 1;
+    for (const loci_run *r = first; i + n < k->n_runs; r++, n++)
+        if (r->pos != 0 || r->begin != 0 || r->len != cap || r->row != first->row + (int32_t)n ||
+            r->state != first->state + (int32_t)n)
+            break;
+    return n ? n : 1;
+}
+
 static loci_status check_append(const loci_cache *c, uint32_t slot, const loci_tensor *t, const loci_run *run,
                                 loci_error *err)
 {
@@ -52,7 +67,7 @@ loci_status loci_host_append(const loci_exec *x, const loci_cache *c, uint32_t s
     if (rows->strides[1] != out->strides[1])
         return loci_fail(err, LOCI_E_ARG, "%s.%s: rows to append must be contiguous", c->node->path,
                          c->node->states[slot].name);
-    for (uint32_t i = 0; i < k->n_runs; i++) {
+    for (uint32_t i = 0, some; i < k->n_runs; i += some) {
         const loci_run *r = &k->runs[i];
         char *to = (char *)loci_ptr(out) + (uint64_t)(r->state * cap) * row_bytes;
         const char *old = (const char *)loci_ptr(in) + (uint64_t)(r->state * cap) * row_bytes;
@@ -60,13 +75,14 @@ loci_status loci_host_append(const loci_exec *x, const loci_cache *c, uint32_t s
                            (uint64_t)(r->row * rows->strides[0]) * loci_dtype_bytes(rows->dtype) +
                            (uint64_t)r->begin * row_bytes;
         int64_t had = r->pos < cap ? r->pos : cap;
+        some = together(k, i, rows, cap);
         LOCI_TRY(check_append(c, slot, out, r, err));
         if (had > 0 && old != to)
             LOCI_TRY(cx->device_class->copy(cx->device_module, x->stream, to, old, (uint64_t)had * row_bytes));
-        for (int64_t done = 0, n; done < r->len; done += n) {
+        for (int64_t done = 0, n; done < r->len * some; done += n) {
             int64_t at;
-            n = r->len - done;
-            at = piece(r->pos + done, cap, pinned, &n);
+            n = r->len * some - done;
+            at = piece(r->pos + done, cap * some, pinned, &n);
             LOCI_TRY(cx->device_class->copy(cx->device_module, x->stream, to + (uint64_t)at * row_bytes,
                                             from + (uint64_t)done * row_bytes, (uint64_t)n * row_bytes));
         }
@@ -86,13 +102,14 @@ loci_status loci_host_append_back(const loci_exec *x, const loci_cache *c, uint3
     if (d_rows && d_rows->strides[1] != grad->strides[1])
         return loci_fail(err, LOCI_E_ARG, "%s.%s: gradients of appended rows must be contiguous", c->node->path,
                          c->node->states[slot].name);
-    for (uint32_t i = 0; i < k->n_runs; i++) {
+    for (uint32_t i = 0, some; i < k->n_runs; i += some) {
         const loci_run *r = &k->runs[i];
         char *g = (char *)loci_ptr(grad) + (uint64_t)(r->state * cap) * row_bytes;
-        for (int64_t done = 0, n; done < r->len; done += n) {
+        some = together(k, i, d_rows ? d_rows : grad, cap);
+        for (int64_t done = 0, n; done < r->len * some; done += n) {
             int64_t at;
-            n = r->len - done;
-            at = piece(r->pos + done, cap, pinned, &n);
+            n = r->len * some - done;
+            at = piece(r->pos + done, cap * some, pinned, &n);
             if (d_rows)
                 LOCI_TRY(loci_map1(x, grad->dtype, LOCI_MAP_COPY,
                                    (char *)loci_ptr(d_rows) + (uint64_t)(r->row * d_rows->strides[0]) * size +

@@ -86,7 +86,7 @@ typedef struct loci_weights {
     int32_t n_layers; /* for the scaling of RESIDUAL weights */
     bool residual_scale;
     void *memory[4]; /* value, grad, m, v */
-    uint64_t elements;
+    uint64_t elements, bytes; /* of a role, the gaps between weights included, once there is memory */
 } loci_weights;
 
 loci_status loci_weights_add(loci_weights *w, const char *prefix, const loci_slot *slot, loci_dtype dtype,

@@ -80,6 +80,7 @@ static loci_status place(loci_weights *w, loci_context *cx, int role, size_t at,
     if (!w->memory[role])
         return loci_fail(err, LOCI_E_NOMEM, "out of memory: %llu bytes for %s", (unsigned long long)total,
                          role == 0 ? "weights" : role == 1 ? "gradients" : "optimiser state");
+    w->bytes = total;
     total = 0;
     for (uint32_t i = 0; i < w->n; i++) {
         loci_weight *p = w->at[i];
@@ -156,14 +157,7 @@ out:
 
 loci_status loci_weights_zero_grads(loci_weights *w, loci_context *cx)
 {
-    loci_status status = LOCI_OK;
-    loci_exec x;
-
-    loci_exec_init(&x, cx, NULL, 0, 0, 0);
-    for (uint32_t i = 0; i < w->n && w->memory[1]; i++) /* by all threads, which zero() of a device need not be */
-        LOCI_TRY(cx->ops->fill(&x, &w->at[i]->grad.t, 0, NULL));
-out:
-    return status;
+    return w->memory[1] ? cx->device_class->zero(cx->device_module, NULL, w->memory[1], w->bytes) : LOCI_OK;
 }
 
 const loci_weight *loci_weights_find(const loci_weights *w, const char *name)

@@ -77,6 +77,20 @@ only_visible_pairs_are_work() { # 64 tokens, 2 heads of 16: 64 operations a pair
     is window_tok "$(row 0 window_tok)" 8
 }
 
+a_profile_says_where_the_time_goes() {
+    make_config c.ini mag
+    bench train -c c.ini --profile
+    holds 'the share of products' "0 < $(json doc.json 0 profile products share) && $(json doc.json 0 profile products share) < 1"
+    holds 'calls of products' "$(json doc.json 0 profile products calls) >= $(json doc.json 0 profile products runs)"
+    holds 'what waits' "0 <= $(json doc.json 0 profile wait share) && $(json doc.json 0 profile wait share) < 1"
+    loci bench train -c c.ini --seconds=0.02 --profile -q
+    exits 0
+    has_all out '  products ' '  wait '
+    loci bench gemm --profile
+    exits 2
+    says 'bench gemm: --profile is for a component or a model, and not for --csv'
+}
+
 a_decode_counts_bytes() { # of 2 key heads, 64 keys of 16 channels, twice; and q and o of 4 heads
     bench attention --backend=cpu --pass=decode -H 4 --kv-heads=2 -T 64 -D 16
     near bytes "$(awk "BEGIN { print $(row 0 bytes_per_s) * $(row 0 seconds) }")" $((4 * 16 * (2 * 2 * 64 + 2 * 4))) 1
@@ -228,7 +242,7 @@ ctrl_c_ends_with_what_is_there() {
 }
 
 facts every_row_has_the_members_of_the_document lists_make_a_row_of_every_combination only_visible_pairs_are_work \
-    a_decode_counts_bytes float64_has_a_peak_of_its_own memories_mixers_and_compositions_are_measured \
+    a_profile_says_where_the_time_goes a_decode_counts_bytes float64_has_a_peak_of_its_own memories_mixers_and_compositions_are_measured \
     models_are_measured products_startup_and_calls_are_measured the_instruction_set_is_said_and_capped \
     csv_has_a_head_and_as_many_fields_in_each_line the_table_says_what_the_machine_can_do what_makes_no_sense_is_refused \
     a_row_that_fails_leaves_those_before_it ctrl_c_ends_with_what_is_there

@@ -533,6 +533,37 @@ static void empty__is_a_class_like_any_other(void)
     loci_conf_free(conf);
 }
 
+/* One layer: q, k, v, o, up, gate, down and the head, each once forward and twice back. */
+static void profile__counts_calls_and_shares_out_all_time(void)
+{
+    loci_bench_how how = {.seconds = 0.002};
+    loci_conf *conf = NULL;
+    loci_context *cx = NULL;
+    loci_profile_share of;
+    loci_bench_row row;
+    double sum;
+
+    CK_OK(rig(&conf, &cx, "model.dim=16 model.layers=1 model.ffn=swiglu mixer.backend=mha mixer.mha.heads=2 "
+                          "memory.backend=none compose.backend=plain"));
+    CK_OK(loci_profile_open(&how.profile, cx, &ck_err));
+    CK_OK(loci_bench_train(&row, cx, 2, 16, &how, &ck_err));
+    loci_profile_read(&of, how.profile);
+    CU_ASSERT_EQUAL(of.calls[LOCI_PROFILE_PRODUCTS], 24 * row.t.calls);
+    CU_ASSERT_EQUAL(of.calls[LOCI_PROFILE_ATTENTION], 2 * row.t.calls);
+    CU_ASSERT_EQUAL(of.calls[LOCI_PROFILE_LOSS], row.t.calls);
+    CU_ASSERT_EQUAL(of.calls[LOCI_PROFILE_RECURRENCE], 0);
+    sum = of.wait;
+    for (int k = 0; k < LOCI_PROFILE_KINDS; k++) {
+        sum += of.share[k];
+        CU_ASSERT(of.share[k] >= 0 && of.runs[k] <= of.calls[k] * 100);
+    }
+    CU_ASSERT_DOUBLE_EQUAL(sum, 1, 1e-3);
+    CU_ASSERT(of.share[LOCI_PROFILE_PRODUCTS] > 0 && of.share[LOCI_PROFILE_REST] > 0);
+    loci_context_free(cx);
+    loci_profile_free(how.profile);
+    loci_conf_free(conf);
+}
+
 #define TESTS(X) \
     X(quantile__is_linear_between_neighbours) \
     X(pairs__are_those_the_mask_shows) \
@@ -551,6 +582,7 @@ static void empty__is_a_class_like_any_other(void)
     X(bare__backward_can_be_made_again) \
     X(component__a_row_is_filled_in) \
     X(cost__is_what_the_class_says_of_its_sizes) \
-    X(empty__is_a_class_like_any_other)
+    X(empty__is_a_class_like_any_other) \
+    X(profile__counts_calls_and_shares_out_all_time)
 
 CK_MAIN("bench", TESTS)
