@@ -333,14 +333,18 @@ static loci_status repeat(void *arg, const char *stage, const loci_trial_bare *b
     return status;
 }
 
-static loci_status rig(loci_conf **conf, loci_context **cx, const char *set)
+/* sets: KEY=VALUE, with spaces between them */
+static loci_status rig(loci_conf **conf, loci_context **cx, const char *sets)
 {
     loci_status status = LOCI_OK;
+    char copy[256], *save = NULL;
 
+    snprintf(copy, sizeof copy, "%s", sets);
     LOCI_TRY(loci_conf_new(conf, &ck_err));
     LOCI_TRY(loci_conf_set(*conf, "plugins.ownership=off", "test", &ck_err));
     LOCI_TRY(loci_conf_set(*conf, "run.threads=2", "test", &ck_err));
-    LOCI_TRY(loci_conf_set(*conf, set, "test", &ck_err));
+    for (char *set = strtok_r(copy, " ", &save); set; set = strtok_r(NULL, " ", &save))
+        LOCI_TRY(loci_conf_set(*conf, set, "test", &ck_err));
     LOCI_TRY(loci_context_new(cx, *conf, getenv("LOCI_TEST_PLUGINS"), false, &ck_err));
 out:
     return status;
@@ -457,14 +461,8 @@ static void count(double *out, const char *kind, const char *sets, bool layer, c
     loci_conf *conf = NULL;
     loci_context *cx = NULL;
     loci_bench_row row = {.flops = -1};
-    char copy[256], *save = NULL;
 
-    snprintf(copy, sizeof copy, "%s", sets);
-    CK_OK(loci_conf_new(&conf, &ck_err));
-    CK_OK(loci_conf_set(conf, "plugins.ownership=off", "test", &ck_err));
-    for (char *set = strtok_r(copy, " ", &save); set; set = strtok_r(NULL, " ", &save))
-        CK_OK(loci_conf_set(conf, set, "test", &ck_err));
-    CK_OK(loci_context_new(&cx, conf, getenv("LOCI_TEST_PLUGINS"), false, &ck_err));
+    CK_OK(rig(&conf, &cx, sets));
     CK_OK(loci_bench_component(&row, cx, kind, layer, z, &how, &ck_err));
     loci_context_free(cx);
     loci_conf_free(conf);
