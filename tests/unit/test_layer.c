@@ -209,6 +209,37 @@ static void streaming__works_for_streams_side_by_side(void)
     }
 }
 
+/* Whole rows that go to whole states: in the order of both, or of neither. */
+static void rows__and_states_may_be_in_any_order(void)
+{
+    static const struct call orders[] = {
+        {3, 6, 3, {{0, 0, 6, 0, 0}, {1, 0, 6, 1, 0}, {2, 0, 6, 2, 0}}}, /* states and rows go up */
+        {3, 6, 3, {{0, 0, 6, 2, 0}, {1, 0, 6, 0, 0}, {2, 0, 6, 1, 0}}}, /* states alone          */
+        {3, 6, 3, {{2, 0, 6, 0, 0}, {0, 0, 6, 1, 0}, {1, 0, 6, 2, 0}}}, /* rows alone            */
+        {3, 6, 3, {{2, 0, 6, 2, 0}, {1, 0, 6, 1, 0}, {0, 0, 6, 0, 0}}}, /* both go down          */
+    };
+
+    NEED_PLUGINS;
+    for (int f = 0; f < N_FORMS; f++) {
+        double loss;
+        CK_OK(open_form(&forms[f]));
+        CK_OK(rig_plan(&rig, 3, 6, 3, 3, 6));
+        for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+            trial_new(&trial, 3, (const int[]){6, 6, 6});
+            trial.end_state = true;
+            trial_alone(&trial);
+            CK_OK(run(&rig, &trial, true, &loss));
+            result_keep(&one, &rig, &trial);
+            trial.n_calls = 1;
+            trial.calls[0] = orders[i];
+            CK_OK(run(&rig, &trial, true, &loss));
+            result_keep(&two, &rig, &trial);
+            check_same(forms[f].name, &rig, &two, &one, TIGHT);
+        }
+        rig_close(&rig);
+    }
+}
+
 static void forward__without_saving_gives_the_same(void)
 {
     NEED_PLUGINS;
@@ -462,6 +493,7 @@ static void call__refuses_more_than_was_planned(void)
     X(gradients__reach_the_state_a_call_begins_with) \
     X(streaming__any_cut_gives_the_outputs_and_gradients_of_one_call) \
     X(streaming__works_for_streams_side_by_side) \
+    X(rows__and_states_may_be_in_any_order) \
     X(packing__equals_every_document_alone) \
     X(forward__without_saving_gives_the_same) \
     X(documents__do_not_see_each_other) \
