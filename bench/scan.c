@@ -6,8 +6,8 @@
  *
  * One row of TOKENS tokens, 16 heads of 64 channels and 8 of 128, float32, chunks of 16; of D 1024 channels. A forward
  * after a forward, as when serving; a forward that saves, and the backward after it, by turns, as when training. Times
- * are medians, in microseconds of one core per token and head. `floor` is how many times as long as the recurrence's own
- * operations take at the peak of multiply-adds, which is measured first in the same process, of the median and of the
+ * are medians, in microseconds of one core per token and head. `floor` is how many times as long as the recurrence's
+ * own operations take at the peak of multiply-adds, which is measured first in the same process, of the median and of the
  * best: a neighbour on the machine shows as a difference of the two. Per token and head, in units of d^2,
  *
  *     L 5: decay 1, write 2, read 2      W 9: decay 1, S u 2, two writes 4, read 2
@@ -97,7 +97,7 @@ static double triad_bytes(struct ck_host *h, int64_t n)
     struct peak p = {.a = calloc((size_t)n, 4), .b = calloc((size_t)n, 4), .c = calloc((size_t)n, 4), .n = n / 64};
     double took[TRIES];
 
-    for (int64_t i = 0; i < n; i++) /* memory of its own: what was never written is one page of zeros, again and again */
+    for (int64_t i = 0; i < n; i++) /* memory of its own: what was never written is one page of zeros */
         p.b[i] = p.c[i] = 1;
     for (int i = 0; i < TRIES; i++) {
         const double start = now_us();
