@@ -16,7 +16,7 @@ static double off_formula(prob *p, int bits)
     if (p->op != LOCI_OP_WRITE)
         worst = apart(p->y, y, p->n_y);
     for (int i = 0; i < 3; i++) {
-        worst = fmax(worst, apart(p->out[i], out[i], p->n[M0 + i]));
+        worst = larger(worst, apart(p->out[i], out[i], p->n[M0 + i]));
         free(out[i]);
     }
     free(y);
@@ -67,7 +67,7 @@ static double off_differences(prob *p)
         for (int64_t j = 0; j < p->n[i]; j++) {
             const double size = fmax(fabs(want[j]), 1e-3 * sqrt(mean)), off = fabs(p->dx[i][j] - want[j]);
 
-            worst = fmax(worst, off == 0 ? 0 : off / size);
+            worst = larger(worst, off == 0 ? 0 : off / size);
         }
         free(want);
     }

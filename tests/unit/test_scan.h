@@ -468,6 +468,12 @@ static inline void close_home(void)
     ck_host_close(home());
 }
 
+/* The larger of two errors. NaN is the largest: what nobody wrote holds it, and fmax would pass it over. */
+static inline double larger(double a, double b)
+{
+    return isnan(a) || a > b ? a : b;
+}
+
 /* Relative RMS of a's distance from b. */
 static inline double apart(const double *a, const double *b, int64_t n)
 {
@@ -501,10 +507,10 @@ static inline double results_apart(const prob *a, const prob *b)
     double worst = a->op == LOCI_OP_WRITE ? 0 : apart(a->y, b->y, a->n_y);
 
     for (int i = 0; i < 3; i++)
-        worst = fmax(worst, apart(a->out[i], b->out[i], a->n[M0 + i] < b->n[M0 + i] ? a->n[M0 + i] : b->n[M0 + i]));
+        worst = larger(worst, apart(a->out[i], b->out[i], a->n[M0 + i] < b->n[M0 + i] ? a->n[M0 + i] : b->n[M0 + i]));
     for (int i = 0; i < INPUTS; i++)
         if (a->x[i] && b->x[i])
-            worst = fmax(worst, apart(a->dx[i], b->dx[i], a->n[i]));
+            worst = larger(worst, apart(a->dx[i], b->dx[i], a->n[i]));
     return worst;
 }
 

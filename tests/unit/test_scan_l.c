@@ -40,7 +40,7 @@ static double off_formula(prob *p, int bits)
 
     naive(p, y, out);
     CK_TRUE(prob_run(home(), p, bits, false) == LOCI_OK, "%s", ck_err.msg);
-    worst = fmax(apart(p->y, y, p->n_y), apart(p->out[0], out[0], p->n[M0]));
+    worst = larger(apart(p->y, y, p->n_y), apart(p->out[0], out[0], p->n[M0]));
     free(out[0]);
     free(y);
     return worst;
@@ -70,7 +70,7 @@ static double off_differences(prob *p)
             if (i == M0 && out[0][j] == SENTINEL)
                 want[j] = p->dout[0][j]; /* a state row that no run names keeps its gradient */
         }
-        worst = fmax(worst, apart(p->dx[i], want, p->n[i]));
+        worst = larger(worst, apart(p->dx[i], want, p->n[i]));
         free(want);
     }
     free(out[0]);
@@ -226,7 +226,7 @@ static void decays_of_any_strength_keep_their_digits(void)
                     one.mode = LOCI_SCAN_SEQUENTIAL;
                     CK_OK(prob_run(home(), &one, 64, true));
                     CK_OK(prob_run(home(), &q, bits, true));
-                    off = fmax(results_apart(&q, &one), off_strong(&q, &one));
+                    off = larger(results_apart(&q, &one), off_strong(&q, &one));
                     CK_TRUE(off < most(bits), "g = %g %s, form %d, f%d: %g", strong[s],
                             mixed ? "at every third token" : "everywhere", gform, bits, off);
                     twin_free(&one);
