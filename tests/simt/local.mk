@@ -29,8 +29,9 @@ noinst_LTLIBRARIES += %D%/libsimt.la
 noinst_LTLIBRARIES += %D%/libcard.la
 %C%_libcard_la_SOURCES = $(card_sources) %D%/rt_simt.c \
     %D%/card_ops_map.cc %D%/card_ops_norm.cc %D%/card_ops_sum.cc %D%/card_ops_rows.cc %D%/card_ops_conv.cc \
-    %D%/card_ops_loss.cc %D%/card_gemm.cc %D%/card_scan_forward.cc %D%/card_scan_backward.cc \
-    %D%/card_scan_pieces.cc %D%/card_scan_channels.cc %D%/card_coef.cc $(attn_kernels)
+    %D%/card_ops_loss.cc %D%/card_gemm.cc %D%/card_scan_forward_l.cc %D%/card_scan_forward_w.cc \
+    %D%/card_scan_forward_m.cc %D%/card_scan_backward_l.cc %D%/card_scan_backward_w.cc %D%/card_scan_backward_m.cc \
+    %D%/card_scan_heads.cc %D%/card_scan_pieces.cc %D%/card_scan_channels.cc %D%/card_coef.cc $(attn_kernels)
 %C%_libcard_la_CPPFLAGS = $(AM_CPPFLAGS) '-DCUDA_STAGE_BYTES=(UINT64_C(1)<<20)' \
                          '-DCUDA_BLAS="libcublas_simt.so"'
 %C%_libcard_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
