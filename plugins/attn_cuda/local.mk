@@ -2,11 +2,12 @@
 #
 # plugins/attn_cuda: kernels are .cu files, which nvcc compiles for the card (--with-cuda) and tests/simt for the host.
 card_kernels = %D%/ops_map.cu %D%/ops_norm.cu %D%/ops_sum.cu %D%/ops_rows.cu %D%/ops_conv.cu %D%/ops_loss.cu \
-               %D%/gemm.cu %D%/scan_forward.cu %D%/scan_backward.cu %D%/scan_pieces.cu \
-               %D%/scan_channels.cu %D%/coef.cu \
+               %D%/gemm.cu %D%/scan_forward_l.cu %D%/scan_forward_w.cu %D%/scan_forward_m.cu \
+               %D%/scan_backward_l.cu %D%/scan_backward_w.cu %D%/scan_backward_m.cu %D%/scan_pieces.cu \
+               %D%/scan_heads.cu %D%/scan_channels.cu %D%/coef.cu \
                %D%/attn_forward.cu %D%/attn_queries.cu %D%/attn_keys.cu %D%/attn_sums.cu
 card_headers = %D%/device.h %D%/blas.h %D%/ops.h %D%/ops_norm.h %D%/number.h %D%/scan.h %D%/scan_tile.h \
-               %D%/scan_step.h %D%/scan_back.h \
+               %D%/scan_step.h %D%/scan_forward.h %D%/scan_back.h %D%/scan_backward.h \
                %D%/rt.h %D%/gpu.h %D%/attn.h %D%/attn_tile.h %D%/attn_pair.h %D%/attn_load.h %D%/attn_launch.h \
                %D%/attn_back.h %D%/attn_call.h
 card_sources = %D%/device.c %D%/stage.c %D%/blas.c %D%/ops.c %D%/scan.c \

@@ -194,6 +194,22 @@ static loci_status list_items(scan_job *j, const loci_exec *x, const loci_batch 
     return cuda_send(x, "scan", pinned, size, err);
 }
 
+/* 0, or what cuda_scan_error has words for. */
+static int walk(void *stream, const scan_job *j)
+{
+    static int (*const run[][2])(void *, const scan_job *) = {
+        [LOCI_SCAN_L] = {cuda_scan_forward_l, cuda_scan_backward_l},
+        [LOCI_SCAN_D] = {cuda_scan_channels, cuda_scan_channels},
+        [LOCI_SCAN_W] = {cuda_scan_forward_w, cuda_scan_backward_w},
+        [LOCI_SCAN_M] = {cuda_scan_forward_m, cuda_scan_backward_m},
+    };
+    int e = j->pieces ? cuda_scan_pieces(stream, j, j->back) : 0;
+
+    if (!e)
+        e = run[j->scan][j->back](stream, j);
+    return e || !j->part ? e : cuda_scan_heads(stream, j);
+}
+
 static loci_status call(const loci_exec *x, const loci_scan_io *io, int back, loci_error *err)
 {
     loci_cursor room = {x->scratch, 0};
@@ -223,12 +239,10 @@ static loci_status call(const loci_exec *x, const loci_scan_io *io, int back, lo
     j.checkpoint = x->saved;
     if (j.scan != LOCI_SCAN_D)
         cut_scratch(&j, &room, slots, (uint64_t)j.bits / 8);
-    if (!j.g_head || !j.dg.at)
+    if (!back || !j.g_head || !j.dg.at)
         j.part = NULL;
     LOCI_RETURN_IF(list_items(&j, x, io->batch, err));
-    e = j.scan == LOCI_SCAN_D ? cuda_scan_channels(x->stream, &j)
-        : back                ? cuda_scan_backward(x->stream, &j)
-                              : cuda_scan_forward(x->stream, &j);
+    e = walk(x->stream, &j);
     return cuda_done("scan", e ? cuda_scan_error(e) : NULL, err);
 }
 

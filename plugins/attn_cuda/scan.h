@@ -84,10 +84,15 @@ static inline int scan_back_warps(int64_t d, int64_t e)
     return warps < most ? (int)warps : most;
 }
 
-/* Launches. 0, or what gpu_error has words for. */
-int cuda_scan_forward(void *stream, const scan_job *j);
-int cuda_scan_backward(void *stream, const scan_job *j);
+/* Launches. 0, or what gpu_error has words for. A walk of L or W; of M also where it is only read. */
+int cuda_scan_forward_l(void *stream, const scan_job *j);
+int cuda_scan_forward_w(void *stream, const scan_job *j);
+int cuda_scan_forward_m(void *stream, const scan_job *j);
+int cuda_scan_backward_l(void *stream, const scan_job *j);
+int cuda_scan_backward_w(void *stream, const scan_job *j);
+int cuda_scan_backward_m(void *stream, const scan_job *j);
 int cuda_scan_pieces(void *stream, const scan_job *j, int back);
+int cuda_scan_heads(void *stream, const scan_job *j);
 int cuda_scan_channels(void *stream, const scan_job *j);
 int cuda_coef(void *stream, const coef_job *j, int back);
 const char *cuda_scan_error(int e);

@@ -297,18 +297,9 @@ static int scan_width(void *stream, const scan_job &j)
     }
 }
 
-template <template <typename, int, int> class RUN, typename R> static int scan_kind(void *stream, const scan_job &j)
+template <template <typename, int, int> class RUN, int KIND> static int scan_kind(void *stream, const scan_job &j)
 {
-    if (j.scan == LOCI_SCAN_L)
-        return scan_width<RUN, R, LOCI_SCAN_L>(stream, j);
-    if (j.scan == LOCI_SCAN_W)
-        return scan_width<RUN, R, LOCI_SCAN_W>(stream, j);
-    return j.write ? scan_width<RUN, R, LOCI_SCAN_M>(stream, j) : scan_width<RUN, R, READ>(stream, j);
-}
-
-template <template <typename, int, int> class RUN> static int scan_run(void *stream, const scan_job &j)
-{
-    return j.bits == 32 ? scan_kind<RUN, float>(stream, j) : scan_kind<RUN, double>(stream, j);
+    return j.bits == 32 ? scan_width<RUN, float, KIND>(stream, j) : scan_width<RUN, double, KIND>(stream, j);
 }
 
 /* The record of what `what` names, for a strip of `warps` warps; as many tokens to a tile, at most `most`, as `budget`

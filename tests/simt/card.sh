@@ -16,10 +16,6 @@ if [ ! -f "$plugin" ]; then
     echo "skipped: the plugin is not built for the host: a C++ compiler is missing"
     exit 77
 fi
-[ -z "${LOCI_TEST_SAN-}" ] || {
-    echo "skipped: whole models on the card have not been tried with a sanitizer; its test programs run with one"
-    exit 77
-}
 mkdir "$work/card" && cp "$plugin" "$work/card" # a folder of plugins and nothing else
 
 config() { # COMPOSE MIXER MEMORY
@@ -109,7 +105,8 @@ passes_check() { # KIND/ID PATTERN: its tensors on the card
     exits 0
 }
 
-# Every feature of attention, at every level; of the others what takes seconds. LOCI_SIMT_LONG: all of them, minutes each.
+# Every feature of attention, at every level; of the others what takes seconds. LOCI_SIMT_LONG (card_check.sh): all of
+# them, minutes each.
 components_pass_check_on_the_device() {
     passes_check attention/cuda '*'
     if [ -n "${LOCI_SIMT_LONG-}" ]; then
@@ -120,6 +117,7 @@ components_pass_check_on_the_device() {
     passes_check memory/titans grad.inputs
     passes_check mixer/gla cut.rows
     passes_check mixer/mha state.dirty
+    passes_check mixer/mha hard.tokens
     passes_check compose/mag grad.inputs
 }
 

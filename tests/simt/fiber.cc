@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 
 #if SIMT_ASAN
-#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -102,9 +101,7 @@ void fiber_begin(context *c, void (*entry)(void))
         c->bottom = stack;
         c->size = STACK;
     }
-#if SIMT_ASAN
-    __asan_unpoison_memory_region((char *)c->bottom + GUARD, STACK - GUARD);
-#endif
+    ASAN_UNPOISON_MEMORY_REGION((char *)c->bottom + GUARD, STACK - GUARD);
     c->sp = first_frame((char *)c->bottom, entry);
     c->fake = NULL;
 }

@@ -5,18 +5,9 @@
 #ifndef LOCI_SIMT_FIBER_H
 #define LOCI_SIMT_FIBER_H
 
-#include <stddef.h>
+#include "asan.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SIMT_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SIMT_ASAN 1
-#endif
-#endif
-#ifndef SIMT_ASAN
-#define SIMT_ASAN 0
-#endif
+#include <stddef.h>
 
 /* A place to continue: a stack pointer, and what AddressSanitizer keeps for it. `bottom` and `size` are its stack. */
 struct context {

@@ -5,7 +5,7 @@
 dist_check_SCRIPTS += %D%/card.sh %D%/mutate.sh
 SIMT_CXXFLAGS = -std=c++17 $(WARN_CXXFLAGS) $(OPT_CFLAGS) $(SAN_CXXFLAGS)
 
-simt_shim = %D%/simt.cc %D%/simt.h %D%/block.h %D%/wait.cc %D%/warp.cc %D%/fiber.cc %D%/fiber.h %D%/sites.cc \
+simt_shim = %D%/simt.cc %D%/simt.h %D%/block.h %D%/wait.cc %D%/warp.cc %D%/fiber.cc %D%/fiber.h %D%/asan.h %D%/sites.cc \
             %D%/sites.h %D%/schedule.h
 attn_kernels = %D%/attn_forward.cc %D%/attn_queries.cc %D%/attn_keys.cc %D%/attn_sums.cc
 LONG_TESTS += %D%/nvcc.sh %D%/long.sh
@@ -29,8 +29,9 @@ noinst_LTLIBRARIES += %D%/libsimt.la
 noinst_LTLIBRARIES += %D%/libcard.la
 %C%_libcard_la_SOURCES = $(card_sources) %D%/rt_simt.c \
     %D%/card_ops_map.cc %D%/card_ops_norm.cc %D%/card_ops_sum.cc %D%/card_ops_rows.cc %D%/card_ops_conv.cc \
-    %D%/card_ops_loss.cc %D%/card_gemm.cc %D%/card_scan_forward.cc %D%/card_scan_backward.cc \
-    %D%/card_scan_pieces.cc %D%/card_scan_channels.cc %D%/card_coef.cc $(attn_kernels)
+    %D%/card_ops_loss.cc %D%/card_gemm.cc %D%/card_scan_forward_l.cc %D%/card_scan_forward_w.cc \
+    %D%/card_scan_forward_m.cc %D%/card_scan_backward_l.cc %D%/card_scan_backward_w.cc %D%/card_scan_backward_m.cc \
+    %D%/card_scan_heads.cc %D%/card_scan_pieces.cc %D%/card_scan_channels.cc %D%/card_coef.cc $(attn_kernels)
 %C%_libcard_la_CPPFLAGS = $(AM_CPPFLAGS) '-DCUDA_STAGE_BYTES=(UINT64_C(1)<<20)' \
                          '-DCUDA_BLAS="libcublas_simt.so"'
 %C%_libcard_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
@@ -58,7 +59,7 @@ LDADD = %D%/libcard.la libloci.la $(CUNIT_LIBS) -lstdc++ -lm
 check_PROGRAMS += %D%/test_card_ops %D%/test_card_ops_back %D%/test_card_conv %D%/test_card_gemm %D%/test_card_blas \
                   %D%/test_card_scan %D%/test_card_scan_tiles %D%/test_card_coef
 LONG_PROGS += %D%/test_card_scan_same %D%/test_card_scan_l
-LONG_TESTS += %D%/card_scan.sh
+LONG_TESTS += %D%/card_scan.sh %D%/card_check.sh
 noinst_HEADERS += %D%/card.h
 
 check_PROGRAMS += %D%/test_simt

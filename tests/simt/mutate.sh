@@ -13,10 +13,6 @@ simt=$LOCI_TEST_BUILD/tests/simt cuda=plugins/attn_cuda rc=0
     exit 77
 }
 
-[ -z "${LOCI_TEST_SAN-}" ] || {
-    echo "skipped: a plain build does it, and with a sanitizer it takes minutes"
-    exit 77
-}
 seen=" $cuda/gpu.h "
 
 removed() { # PROGRAM WORD SOURCE...

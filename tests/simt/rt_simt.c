@@ -6,13 +6,14 @@
  *  (1) Device memory is one range of addresses. Outside of kernels and copies it can be neither read nor written: host
  *      code that touches a device tensor dies at that instruction, with a line that says so.
  *  (2) It is new for each allocation and full of 0xFF, NaN in f32 and f64; behind each lies a guard whose bytes are
- *      compared when it is freed.
+ *      compared when it is freed. AddressSanitizer is told that nothing else may be touched.
  *  (3) Work is done when it is asked for, so a stream is in order. A staged list lands only when the next kernel starts
  *      or somebody waits: whoever overwrites pinned memory too early, or forgets to send, computes with the wrong list.
  *  (4) SIMT_COPIES=PATH appends "what times bytes" for up, down, stage, copy and zero to PATH when the program ends.
  *  (5) SIMT_CARD=none: there is no driver. SIMT_CARD=old: a card of compute capability 7.5.
  */
 #include "plugins/attn_cuda/rt.h"
+#include "tests/simt/asan.h"
 #include "tests/simt/schedule.h"
 
 #include <signal.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #define MEMORY (UINT64_C(1) << 29) /* addresses, not bytes that are used */
+#define PAGE (UINT64_C(2) << 20)
 #define GUARD UINT64_C(64)
 #define FILLED (UINT64_C(1) << 20) /* what is longer is full of 0 after so much: pages that nobody uses stay away */
 #define MOST_BLOCKS 65536
@@ -49,10 +51,11 @@ static struct count {
 } counts[] = {{"up", 0, 0}, {"down", 0, 0}, {"stage", 0, 0}, {"copy", 0, 0}, {"zero", 0, 0}};
 enum { UP, DOWN, STAGE, COPY, ZERO, COUNTS };
 
+/* Whole pages of the large kind: with small ones the table of pages, walked twice a launch, is most of the time. */
 static void open_memory(int on)
 {
     if (memory && end)
-        (void)mprotect(memory, end, on ? PROT_READ | PROT_WRITE : PROT_NONE);
+        (void)mprotect(memory, (end + PAGE - 1) & ~(PAGE - 1), on ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
 
 static void land(void)
@@ -120,12 +123,13 @@ const char *rt_probe(rt_card *card)
 static int first_memory(void)
 {
     struct sigaction act = {.sa_sigaction = touched, .sa_flags = SA_SIGINFO};
+    char *const room = mmap(NULL, MEMORY + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    memory = mmap(NULL, MEMORY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
-        memory = NULL;
+    if (room == MAP_FAILED)
         return 0;
-    }
+    memory = room + (PAGE - (uintptr_t)room % PAGE);
+    (void)madvise(memory, MEMORY, MADV_HUGEPAGE);
+    ASAN_POISON_MEMORY_REGION(memory, MEMORY);
     sigaction(SIGSEGV, &act, NULL);
     simt_around = around;
     atexit(report);
@@ -152,8 +156,10 @@ const char *rt_malloc(void **p, uint64_t bytes)
     b->bytes = bytes;
     b->used = 1;
     open_memory(1);
+    ASAN_UNPOISON_MEMORY_REGION(memory + b->at, whole(bytes));
     memset(memory + b->at, 0xFF, bytes < FILLED ? bytes : FILLED);
     memset(memory + b->at + bytes, 0x5A, whole(bytes) - bytes);
+    ASAN_POISON_MEMORY_REGION(memory + b->at + bytes, whole(bytes) - bytes);
     open_memory(0);
     *p = memory + b->at;
     return NULL;
@@ -167,12 +173,14 @@ void rt_free(void *p)
         if (!b->used || memory + b->at != (char *)p)
             continue;
         open_memory(1);
+        ASAN_UNPOISON_MEMORY_REGION(memory + b->at, whole(b->bytes));
         for (uint64_t k = b->bytes; k < whole(b->bytes); k++)
             if (memory[b->at + k] != 0x5A) {
                 fprintf(stderr, "rt_simt: a kernel wrote %llu bytes past an allocation of %llu\n",
                         (unsigned long long)(k - b->bytes), (unsigned long long)b->bytes);
                 abort();
             }
+        ASAN_POISON_MEMORY_REGION(memory + b->at, whole(b->bytes));
         open_memory(0);
         blocks[i].used = 0;
         return;

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * plugins/attn_cuda/scan_forward: L, W and M forward: a block per item and strip of rows, which meets no other. See
- * scan.h for items and scan_tile.h for how tokens come.
+ * plugins/attn_cuda/scan_forward.h: L, W and M forward: a block per item and strip of rows, which meets no other. See
+ * scan.h for items and scan_tile.h for how tokens come. scan_forward_*.cu compile it, each for one recurrence: all of
+ * them in one file would be a minute of one processor for every kind of card.
  */
+#ifndef LOCI_ATTN_CUDA_SCAN_FORWARD_H
+#define LOCI_ATTN_CUDA_SCAN_FORWARD_H
+
 #include "scan_step.h"
 
 #define WARPS 4
@@ -99,14 +103,4 @@ template <typename R, int KIND, int LANES> struct forward_of {
     }
 };
 
-int cuda_scan_forward(void *stream, const scan_job *j)
-{
-    const int e = j->pieces ? cuda_scan_pieces(stream, j, 0) : 0;
-
-    return e ? e : scan_run<forward_of>(stream, *j);
-}
-
-const char *cuda_scan_error(int e)
-{
-    return gpu_error(e);
-}
+#endif

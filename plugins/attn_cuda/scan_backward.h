@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * plugins/attn_cuda/scan_backward: L, W and M backward: a block per item, which takes its strips of rows one after the
- * other. Segments go from the last to the first; each is replayed, its states kept per token, and then walked from its
- * last token to its first. What rows share is added up over the rows of a warp by shuffles, over warps and into the
- * gradients once per tile.
+ * plugins/attn_cuda/scan_backward.h: L, W and M backward: a block per item, which takes its strips of rows one after
+ * the other. Segments go from the last to the first; each is replayed, its states kept per token, and then walked from
+ * its last token to its first. What rows share is added up over the rows of a warp by shuffles, over warps and into the
+ * gradients once per tile. scan_backward_*.cu compile it, each for one recurrence.
  */
+#ifndef LOCI_ATTN_CUDA_SCAN_BACKWARD_H
+#define LOCI_ATTN_CUDA_SCAN_BACKWARD_H
+
 #include "scan_back.h"
 
 #define MOST_TOK 8
@@ -112,7 +115,9 @@ GPU_FN void segment_back(states<R> &g, feed<R> &f, const parts<R> &w, const scan
     }
 }
 
-template <typename R, int KIND, int LANES> __global__ void __launch_bounds__(256) backward_kernel(scan_job j, record m)
+/* One block a multiprocessor is enough for the compiler: left alone, it spills in READ for the sake of a second. */
+template <typename R, int KIND, int LANES>
+__global__ void __launch_bounds__(256, 1) backward_kernel(scan_job j, record m)
 {
     GPU_SHARED(shared);
     feed<R> f = {(R *)shared, 1};
@@ -143,18 +148,6 @@ template <typename R, int KIND, int LANES> __global__ void __launch_bounds__(256
     }
 }
 
-/* dg [H] += the parts of the items, in order. */
-template <typename R> __global__ void head_kernel(scan_job j)
-{
-    for (int64_t h = thread_number(); h < j.H; h += thread_count()) {
-        double sum = 0;
-
-        for (int64_t i = 0; i < j.n_items; i++)
-            sum += ((const double *)j.part)[i * j.H + h];
-        ((R *)j.dg.at)[h * j.dg.s[2]] += (R)sum;
-    }
-}
-
 template <typename R, int KIND, int LANES> struct backward_of {
     static int run(void *stream, const scan_job &j)
     {
@@ -162,16 +155,10 @@ template <typename R, int KIND, int LANES> struct backward_of {
         const int beside = part_size(j, warps);
         const record m = record_of(j, brings(j) | (j.read ? WITH_DY : 0), warps, beside, MOST_TOK, BUDGET);
         const int64_t blocks = j.n_items * j.H < SCAN_BLOCKS ? j.n_items * j.H : SCAN_BLOCKS;
-        const int e = gpu_launch(backward_kernel<R, KIND, LANES>, (unsigned)blocks, (unsigned)warps * 32,
-                                 (size_t)(m.tok * (2 * m.size + beside)) * sizeof(R), stream, j, m);
 
-        return e || !j.part ? e : gpu_launch(head_kernel<R>, blocks_for(j.H, 256), 256, 0, stream, j);
+        return gpu_launch(backward_kernel<R, KIND, LANES>, (unsigned)blocks, (unsigned)warps * 32,
+                          (size_t)(m.tok * (2 * m.size + beside)) * sizeof(R), stream, j, m);
     }
 };
 
-int cuda_scan_backward(void *stream, const scan_job *j)
-{
-    const int e = j->pieces ? cuda_scan_pieces(stream, j, 1) : 0;
-
-    return e ? e : scan_run<backward_of>(stream, *j);
-}
+#endif

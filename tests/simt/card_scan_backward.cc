@@ -1,5 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * scan_backward.cu for the host.
- */
-#include "plugins/attn_cuda/scan_backward.cu"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * scan_forward_w.cu for the host.
+ */
+#include "plugins/attn_cuda/scan_forward_w.cu"
