@@ -16,7 +16,10 @@
  *  (9) After a fork the child has one thread. The handlers below hold the list of pools still during the fork and then
  *      make each pool of the child as new, its threads not yet started.
  * (10) The end is announced like a job: quit, then epoch + 1. A thread reads them the other way round, epoch first, or
- * it could miss the end and then sleep on the epoch that announced it.
+ *      it could miss the end and then sleep on the epoch that announced it.
+ * (11) Schedulers like to wake a thread on the core of the one that wakes it, and those of some virtual machines pack
+ *      threads on few cores. There it would wait for the caller, which computes, while another core idles. So where
+ *      there is a core for each thread, threads may run on all cores but the one that the caller was on last.
  */
 #include "core/device/pool.h"
 #include "core/device/flush.h"
@@ -42,6 +45,8 @@ struct loci_pool {
     uint32_t n_started;   /* threads running, without the caller */
     bool start_failed;    /* do not try again at every call */
     pool_thread *started; /* [threads - 1] */
+    cpu_set_t cores;      /* that this process could use when the pool was made; empty where that is unknown */
+    int shunned;          /* the core that the threads leave to the caller, -1: none, (11) */
     pthread_mutex_t call; /* held by the one call in progress */
 
     loci_task_fn fn;
@@ -169,6 +174,20 @@ static void announce(loci_pool *p)
     }
 }
 
+/* (11) */
+static void leave_core(loci_pool *p)
+{
+    const int core = sched_getcpu();
+    cpu_set_t others = p->cores;
+
+    if (core < 0 || core == p->shunned || !CPU_ISSET(core, &others) || (uint32_t)CPU_COUNT(&others) < p->threads)
+        return;
+    CPU_CLR(core, &others);
+    p->shunned = core;
+    for (uint32_t i = 0; i < p->n_started; i++)
+        pthread_setaffinity_np(p->started[i].handle, sizeof others, &others);
+}
+
 /* Signals are the program's business, so the threads block them all. */
 static void start_threads(loci_pool *p)
 {
@@ -230,6 +249,7 @@ void loci_pool_run(loci_pool *p, int64_t n, int64_t grain, loci_task_fn fn, void
         return;
     }
     start_threads(p);
+    leave_core(p);
     p->fn = fn;
     p->arg = arg;
     p->n = (uint64_t)n;
@@ -259,6 +279,7 @@ static void make_fresh(loci_pool *p)
     atomic_store(&p->caller_sleeps, false);
     p->n_started = 0;
     p->start_failed = false;
+    p->shunned = -1;
 }
 
 static void before_fork(void)
@@ -283,24 +304,27 @@ static void watch_forks(void)
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
-static int count_cores(void)
+static int count_cores(cpu_set_t *set)
 {
-    cpu_set_t set;
     int n = 1;
 
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        n = CPU_COUNT(&set);
+    if (sched_getaffinity(0, sizeof *set, set) == 0)
+        n = CPU_COUNT(set);
+    else
+        CPU_ZERO(set);
     return n < 1 ? 1 : n;
 }
 
 loci_pool *loci_pool_new(int threads)
 {
     loci_pool *p = loci_alloc(sizeof *p);
+    int cores;
 
     if (!p)
         return NULL;
+    cores = count_cores(&p->cores);
     if (threads < 1)
-        threads = count_cores();
+        threads = cores;
     p->threads = threads > MAX_THREADS ? MAX_THREADS : (uint32_t)threads;
     p->started = loci_alloc(sizeof(pool_thread) * p->threads);
     if (!p->started) {

@@ -11,6 +11,7 @@
  *  (4) Threads start at the first call that can use them, and again after a fork. When one cannot be started the pool
  *      works with those it has.
  *  (5) An idle thread spins for some 30 microseconds, then blocks.
+ *      Threads keep off the core that the caller is on, where there is a core for each.
  *  (6) Inside a piece subnormal numbers count as 0, whichever thread computes it; a caller finds its control word as it
  *      was (flush.h).
  */

@@ -8,6 +8,7 @@
 
 #include <float.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -309,6 +310,67 @@ static void pool__reports_no_memory(void)
     }
 }
 
+struct place {
+    int core;                /* the caller's */
+    _Atomic int met, in_way; /* threads that came, and those that may run on that core */
+};
+
+/* The caller stays until a thread has come. */
+static void cross(void *arg, int64_t begin, int64_t end, uint32_t worker)
+{
+    struct place *p = arg;
+    cpu_set_t mine;
+
+    (void)begin;
+    (void)end;
+    if (worker > 0) {
+        CU_ASSERT_EQUAL(sched_getaffinity(0, sizeof mine, &mine), 0);
+        p->in_way += CPU_ISSET(p->core, &mine) != 0;
+        p->met++;
+    }
+    for (int ms = 0; worker == 0 && !p->met && ms < 10000; ms++)
+        usleep(1000);
+}
+
+/* Runs a pool from every core that this process may use; returns how often a thread could get in the caller's way. */
+static int in_way(loci_pool *pool, const cpu_set_t *cores)
+{
+    struct place anywhere = {.core = 0};
+    int n = 0;
+
+    loci_pool_run(pool, 2, 1, cross, &anywhere); /* threads start with the caller's cores */
+    for (int core = 0; core < CPU_SETSIZE; core++) {
+        struct place p = {.core = core};
+        cpu_set_t one;
+
+        if (!CPU_ISSET(core, cores))
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(core, &one);
+        CU_ASSERT_EQUAL(sched_setaffinity(0, sizeof one, &one), 0);
+        loci_pool_run(pool, 2, 1, cross, &p);
+        CU_ASSERT_EQUAL(p.met, 1);
+        n += p.in_way;
+    }
+    CU_ASSERT_EQUAL(sched_setaffinity(0, sizeof *cores, cores), 0);
+    return n;
+}
+
+static void pool__leaves_the_callers_core_to_it(void)
+{
+    loci_pool *pair = loci_pool_new(2), *crowd;
+    cpu_set_t cores;
+
+    CU_ASSERT_EQUAL_FATAL(sched_getaffinity(0, sizeof cores, &cores), 0);
+    crowd = loci_pool_new(CPU_COUNT(&cores) + 1);
+    CU_ASSERT_FATAL(pair && crowd);
+    if (CPU_COUNT(&cores) > 1)
+        CU_ASSERT_EQUAL(in_way(pair, &cores), 0);
+    loci_pool_free(pair);
+    CU_ASSERT_EQUAL(in_way(crowd, &cores), CPU_COUNT(&cores)); /* more threads than cores: all run everywhere */
+    loci_pool_free(crowd);
+}
+
 #define TESTS(X) \
     X(pool__visits_every_item_once_in_pieces_of_the_grain) \
     X(pool__takes_a_grain_below_one_as_one) \
@@ -319,6 +381,7 @@ static void pool__reports_no_memory(void)
     X(pool__serves_several_callers) \
     X(pool__counts_subnormals_as_zero_inside_pieces_only) \
     X(pool__survives_fork) \
+    X(pool__leaves_the_callers_core_to_it) \
     X(pool__can_be_made_and_freed_unused) \
     X(pool__reports_no_memory)
 CK_MAIN("pool", TESTS)
