@@ -332,7 +332,7 @@ static void cross(void *arg, int64_t begin, int64_t end, uint32_t worker)
         usleep(1000);
 }
 
-/* Runs a pool from every core that this process may use; returns how often a thread could get in the caller's way. */
+/* Runs a pool from every core that this process may use; returns from how many a thread could get in the caller's way. */
 static int in_way(loci_pool *pool, const cpu_set_t *cores)
 {
     struct place anywhere = {.core = 0};
@@ -349,8 +349,8 @@ static int in_way(loci_pool *pool, const cpu_set_t *cores)
         CPU_SET(core, &one);
         CU_ASSERT_EQUAL(sched_setaffinity(0, sizeof one, &one), 0);
         loci_pool_run(pool, 2, 1, cross, &p);
-        CU_ASSERT_EQUAL(p.met, 1);
-        n += p.in_way;
+        CU_ASSERT_TRUE(p.met > 0);
+        n += p.in_way > 0;
     }
     CU_ASSERT_EQUAL(sched_setaffinity(0, sizeof *cores, cores), 0);
     return n;
