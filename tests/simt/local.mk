@@ -2,7 +2,8 @@
 #
 # tests/simt: kernels of plugins/attn_cuda, compiled by the C++ compiler and run as fibers. A .cu file is compiled
 # through a .cc beside the test that includes it. Without a C++ compiler nothing of this is built.
-dist_check_SCRIPTS += %D%/card.sh %D%/mutate.sh
+# barriers.sh runs mutate; were it mutate.sh, a built-in rule of make would write one over the other.
+dist_check_SCRIPTS += %D%/card.sh %D%/barriers.sh
 SIMT_CXXFLAGS = -std=c++17 $(WARN_CXXFLAGS) $(OPT_CFLAGS) $(SAN_CXXFLAGS)
 
 simt_shim = %D%/simt.cc %D%/simt.h %D%/block.h %D%/wait.cc %D%/warp.cc %D%/fiber.cc %D%/fiber.h %D%/asan.h %D%/sites.cc \
