@@ -19,7 +19,8 @@
  *      it could miss the end and then sleep on the epoch that announced it.
  * (11) Schedulers like to wake a thread on the core of the one that wakes it, and those of some virtual machines pack
  *      threads on few cores. There it would wait for the caller, which computes, while another core idles. So where
- *      there is a core for each thread, threads may run on all cores but the one that the caller was on last.
+ *      there is a core for each thread, threads may run on all cores but the one that the caller was on last. A thread
+ *      whose cores somebody else has set since then (taskset, a cpuset, a scheduler of the program) stays as it is.
  */
 #include "core/device/pool.h"
 #include "core/device/flush.h"
@@ -38,6 +39,7 @@ typedef struct pool_thread {
     loci_pool *pool;
     uint32_t worker;
     pthread_t handle;
+    cpu_set_t given; /* the cores that it inherited or that we set last, (11) */
 } pool_thread;
 
 struct loci_pool {
@@ -178,14 +180,18 @@ static void announce(loci_pool *p)
 static void leave_core(loci_pool *p)
 {
     const int core = sched_getcpu();
-    cpu_set_t others = p->cores;
+    cpu_set_t others = p->cores, now;
 
     if (core < 0 || core == p->shunned || !CPU_ISSET(core, &others) || (uint32_t)CPU_COUNT(&others) < p->threads)
         return;
     CPU_CLR(core, &others);
     p->shunned = core;
-    for (uint32_t i = 0; i < p->n_started; i++)
-        pthread_setaffinity_np(p->started[i].handle, sizeof others, &others);
+    for (uint32_t i = 0; i < p->n_started; i++) {
+        pool_thread *t = &p->started[i];
+        if (pthread_getaffinity_np(t->handle, sizeof now, &now) == 0 && CPU_EQUAL(&now, &t->given) &&
+            pthread_setaffinity_np(t->handle, sizeof others, &others) == 0)
+            t->given = others;
+    }
 }
 
 /* Signals are the program's business, so the threads block them all. */
@@ -200,6 +206,8 @@ static void start_threads(loci_pool *p)
         pool_thread *t = &p->started[p->n_started];
         t->pool = p;
         t->worker = p->n_started + 1;
+        CPU_ZERO(&t->given);
+        sched_getaffinity(0, sizeof t->given, &t->given);
         if (pthread_create(&t->handle, NULL, thread_main, t) == 0)
             p->n_started++;
         else

@@ -371,6 +371,56 @@ static void pool__leaves_the_callers_core_to_it(void)
     loci_pool_free(crowd);
 }
 
+struct whose {
+    _Atomic pid_t thread;
+    cpu_set_t cores; /* that it may use */
+};
+
+static void look(void *arg, int64_t begin, int64_t end, uint32_t worker)
+{
+    struct whose *w = arg;
+
+    (void)begin;
+    (void)end;
+    if (worker > 0) {
+        CU_ASSERT_EQUAL(sched_getaffinity(0, sizeof w->cores, &w->cores), 0);
+        w->thread = gettid();
+    }
+    for (int ms = 0; worker == 0 && !w->thread && ms < 10000; ms++)
+        usleep(1000);
+}
+
+/* Whoever puts a thread elsewhere is not overruled when the caller moves. */
+static void pool__leaves_a_thread_where_others_put_it(void)
+{
+    struct whose w = {.thread = 0};
+    cpu_set_t cores, theirs, one;
+    loci_pool *p;
+
+    CU_ASSERT_EQUAL_FATAL(sched_getaffinity(0, sizeof cores, &cores), 0);
+    if (CPU_COUNT(&cores) < 2)
+        CK_SKIP("needs two cores");
+    p = loci_pool_new(2);
+    loci_pool_run(p, 2, 1, look, &w);
+    CPU_XOR(&theirs, &cores, &w.cores); /* what the pool keeps it from */
+    CU_ASSERT_EQUAL_FATAL(CPU_COUNT(&theirs), 1);
+    CU_ASSERT_EQUAL_FATAL(sched_setaffinity(w.thread, sizeof theirs, &theirs), 0);
+    for (int i = 0; i < 2 * CPU_SETSIZE; i++) {
+        const int core = i % CPU_SETSIZE;
+
+        if (!CPU_ISSET(core, &cores))
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(core, &one);
+        CU_ASSERT_EQUAL(sched_setaffinity(0, sizeof one, &one), 0);
+        w.thread = 0;
+        loci_pool_run(p, 2, 1, look, &w);
+        CU_ASSERT_TRUE(w.thread > 0 && CPU_EQUAL(&w.cores, &theirs));
+    }
+    CU_ASSERT_EQUAL(sched_setaffinity(0, sizeof cores, &cores), 0);
+    loci_pool_free(p);
+}
+
 #define TESTS(X) \
     X(pool__visits_every_item_once_in_pieces_of_the_grain) \
     X(pool__takes_a_grain_below_one_as_one) \
@@ -382,6 +432,7 @@ static void pool__leaves_the_callers_core_to_it(void)
     X(pool__counts_subnormals_as_zero_inside_pieces_only) \
     X(pool__survives_fork) \
     X(pool__leaves_the_callers_core_to_it) \
+    X(pool__leaves_a_thread_where_others_put_it) \
     X(pool__can_be_made_and_freed_unused) \
     X(pool__reports_no_memory)
 CK_MAIN("pool", TESTS)
