@@ -332,7 +332,7 @@ static void cross(void *arg, int64_t begin, int64_t end, uint32_t worker)
         usleep(1000);
 }
 
-/* Runs a pool from every core that this process may use; returns from how many a thread could get in the caller's way. */
+/* Runs a pool from every core that this process may use; from how many could a thread get in the caller's way? */
 static int in_way(loci_pool *pool, const cpu_set_t *cores)
 {
     struct place anywhere = {.core = 0};
