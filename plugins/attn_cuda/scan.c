@@ -212,7 +212,7 @@ static loci_status list_items(scan_job *j, const loci_exec *x, const loci_batch 
     return cuda_send(x, "scan", pinned, size, err);
 }
 
-/* 0, or what cuda_scan_error has words for. */
+/* 0, or what rt_error has words for. */
 static int walk(void *stream, const scan_job *j)
 {
     static int (*const run[][2])(void *, const scan_job *) = {
@@ -261,7 +261,7 @@ static loci_status call(const loci_exec *x, const loci_scan_io *io, int back, lo
         j.part = NULL;
     LOCI_RETURN_IF(list_items(&j, x, io->batch, err));
     e = walk(x->stream, &j);
-    return cuda_done("scan", e ? cuda_scan_error(e) : NULL, err);
+    return cuda_done("scan", rt_error(e), err);
 }
 
 static loci_status forward(const loci_exec *x, const loci_scan_io *io, loci_error *err)
@@ -283,7 +283,7 @@ static loci_status tables(const loci_exec *x, const loci_coef *c, int back, loci
     if (j.B * j.H * j.w == 0)
         return LOCI_OK;
     e = cuda_coef(x->stream, &j, back);
-    return cuda_done("coef", e ? cuda_scan_error(e) : NULL, err);
+    return cuda_done("coef", rt_error(e), err);
 }
 
 static loci_status coef(const loci_exec *x, const loci_coef *c, loci_error *err)

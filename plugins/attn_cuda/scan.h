@@ -111,7 +111,7 @@ SCAN_BOTH int scan_shared(const scan_job *j)
     return scan_vectors(j) * SCAN_COLS * scan_lanes(j->d) + 4;
 }
 
-/* Launches. 0, or what gpu_error has words for. A walk of L or W; of M also where it is only read. */
+/* Launches. 0, or what rt_error has words for. A walk of L or W; of M also where it is only read. */
 int cuda_scan_forward_l(void *stream, const scan_job *j);
 int cuda_scan_forward_w(void *stream, const scan_job *j);
 int cuda_scan_forward_m(void *stream, const scan_job *j);
@@ -123,7 +123,6 @@ int cuda_scan_shares(void *stream, const scan_job *j, int64_t begin, int64_t n, 
 int cuda_scan_heads(void *stream, const scan_job *j);
 int cuda_scan_channels(void *stream, const scan_job *j);
 int cuda_coef(void *stream, const coef_job *j, int back);
-const char *cuda_scan_error(int e);
 
 #ifdef __cplusplus
 }

@@ -55,8 +55,3 @@ int cuda_scan_heads(void *stream, const scan_job *j)
     return j->bits == 32 ? gpu_launch(head_kernel<float>, grid, 256, 0, stream, *j)
                          : gpu_launch(head_kernel<double>, grid, 256, 0, stream, *j);
 }
-
-const char *cuda_scan_error(int e)
-{
-    return gpu_error(e);
-}

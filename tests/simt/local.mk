@@ -69,8 +69,8 @@ check_PROGRAMS += %D%/test_simt
 %C%_test_simt_LDADD = %D%/libsimt.la libloci.la $(CUNIT_LIBS) -lm
 
 check_PROGRAMS += %D%/test_attn
-%C%_test_attn_SOURCES = %D%/test_attn.c %D%/attn_judge.h $(attn_kernels) plugins/attn_cuda/attn_class.c plugins/attn_cuda/attn_call.c \
-                        plugins/attn_cuda/attn_desc.c plugins/attn_cuda/attn_list.c \
+%C%_test_attn_SOURCES = %D%/test_attn.c %D%/attn_judge.h %D%/rt_simt.c $(attn_kernels) plugins/attn_cuda/attn_class.c \
+                        plugins/attn_cuda/attn_call.c plugins/attn_cuda/attn_desc.c plugins/attn_cuda/attn_list.c \
                         plugins/attn_cuda/attn_call.h plugins/attn_cuda/attn.h
 %C%_test_attn_CXXFLAGS = $(SIMT_CXXFLAGS)
 %C%_test_attn_LDADD = %D%/libsimt.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
