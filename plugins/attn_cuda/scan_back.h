@@ -252,21 +252,19 @@ GPU_FN void step_back(states<R> &g, const states<R> &s, const piece<R> &after, c
 template <typename R> GPU_FN R *gradient_at(const scan_job &j, const scan_item &item, int64_t h, int64_t t, int x)
 {
     const int wide = COLS * scan_lanes(j.d), vectors = scan_vectors(&j), which = x / wide, c = x % wide;
-    const scan_view *to = NULL;
+    const int vector = which < vectors, m = j.scan == LOCI_SCAN_M;
+    const scan_view &to = vector && which == DQ            ? j.dq /* values: an address would put j into memory */
+                          : vector && which == DK          ? j.dk
+                          : m && c == DALPHA               ? j.dalpha
+                          : m && c == DETA                 ? j.deta
+                          : m                              ? j.dtheta
+                          : which == vectors - j.g_channel ? j.dg
+                          : which == DU                    ? j.du
+                                                           : j.dw;
 
-    if (which < vectors && c < j.d)
-        to = j.g_channel && which == vectors - 1 ? &j.dg
-             : which == DQ                       ? &j.dq
-             : which == DK                       ? &j.dk
-             : which == DU                       ? &j.du
-                                                 : &j.dw;
-    else if (which == vectors && j.scan == LOCI_SCAN_M)
-        to = c == DALPHA ? &j.dalpha : c == DETA ? &j.deta : c == DTHETA ? &j.dtheta : NULL;
-    else if (which == vectors && c == 0 && !j.g_channel && !j.g_head)
-        to = &j.dg;
-    if (!to || !to->at)
+    if (!to.at || c >= (vector ? j.d : m ? (int)SCALARS : !j.g_channel && !j.g_head))
         return NULL;
-    return view_at<R>(*to, item.run.row, item.run.begin + t, h) + (which < vectors ? c * to->s[3] : 0);
+    return view_at<R>(to, item.run.row, item.run.begin + t, h) + (vector ? c * to.s[3] : 0);
 }
 
 /* Of tokens first ... first + n of the run. *head gathers, in thread 0, the gradient of a g of shape [H]: one number
