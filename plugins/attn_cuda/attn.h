@@ -89,14 +89,13 @@ typedef struct attn_args {
     attn_list list; /* staged */
 } attn_args;
 
-/* 0, or a number for attn_cuda_error. `stream` is that of the call. */
+/* 0, or what rt_error has words for. `stream` is that of the call. */
 int attn_cuda_forward(const attn_args *a, void *stream);
 int attn_cuda_backward(const attn_args *a, void *stream);
 /* Tiles of queries that a backward makes of T, for table_part. */
 int64_t attn_cuda_tiles(int32_t type, int64_t width, int64_t T);
 /* Copies host memory, which may change when this returns, to the device in the order of the stream. */
 int attn_cuda_stage(void *to, const void *from, size_t bytes, void *stream);
-const char *attn_cuda_error(int e);
 
 #ifdef __cplusplus
 }

@@ -233,6 +233,6 @@ loci_status cuda_call_read(attn_args *a, const loci_exec *exec, const loci_attn_
         LOCI_RETURN_IF(place_parts(a, exec, io, rounded((uint64_t)s.used * 4), err));
     }
     if (s.used && (e = attn_cuda_stage(s.device, s.host, (size_t)s.used * 4, exec->stream)))
-        return cuda_fail(err, LOCI_E_DEVICE, "lists for the kernels: %s", attn_cuda_error(e));
+        return cuda_fail(err, LOCI_E_DEVICE, "lists for the kernels: %s", rt_error(e));
     return LOCI_OK;
 }

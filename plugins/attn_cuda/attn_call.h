@@ -17,6 +17,7 @@
 #include <loci/attention.h>
 
 #include "attn.h"
+#include "rt.h"
 
 #define cuda_fail(err, code, ...) loci_refuse(err, code, "attention/cuda", __VA_ARGS__)
 

@@ -90,7 +90,7 @@ static loci_status run(const loci_exec *exec, const loci_attn_io *io, int backwa
 
     LOCI_RETURN_IF(cuda_call_read(&a, exec, io, backward, err));
     e = backward ? attn_cuda_backward(&a, exec->stream) : attn_cuda_forward(&a, exec->stream);
-    return e ? cuda_fail(err, LOCI_E_DEVICE, "%s: %s", backward ? "backward" : "forward", attn_cuda_error(e)) : LOCI_OK;
+    return e ? cuda_fail(err, LOCI_E_DEVICE, "%s: %s", backward ? "backward" : "forward", rt_error(e)) : LOCI_OK;
 }
 
 static loci_status forward(loci_module *m, const loci_exec *exec, const loci_attn_io *io, loci_error *err)

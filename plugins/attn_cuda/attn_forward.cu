@@ -199,8 +199,3 @@ extern "C" int attn_cuda_stage(void *to, const void *from, size_t bytes, void *s
 {
     return gpu_up(to, from, bytes, stream);
 }
-
-extern "C" const char *attn_cuda_error(int e)
-{
-    return gpu_error(e);
-}

@@ -28,7 +28,7 @@
 #define GPU_UNROLL _Pragma("unroll")
 #define GPU_SHARED(name) extern __shared__ __align__(128) unsigned char name[]
 
-/* 0, or what gpu_error has words for. */
+/* 0, or what rt_error (rt.h) has words for. */
 template <typename... P, typename... A>
 static inline int gpu_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, void *stream, A... args)
 {
@@ -47,11 +47,6 @@ static inline int gpu_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t
 static inline int gpu_up(void *to, const void *from, size_t bytes, void *stream)
 {
     return (int)cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, (cudaStream_t)stream);
-}
-
-static inline const char *gpu_error(int e)
-{
-    return cudaGetErrorString((cudaError_t)e);
 }
 
 GPU_FN unsigned gpu_shared_at(const void *p)
@@ -184,12 +179,6 @@ static inline int gpu_up(void *to, const void *from, size_t bytes, void *stream)
     (void)stream;
     simt_up(to, from, bytes);
     return 0;
-}
-
-static inline const char *gpu_error(int e)
-{
-    (void)e;
-    return simt_message();
 }
 
 GPU_FN void gpu_copy16(void *shared, const void *global, int bytes, SIMT_SITE)

@@ -4,7 +4,7 @@
 card_kernels = %D%/ops_map.cu %D%/ops_norm.cu %D%/ops_sum.cu %D%/ops_rows.cu %D%/ops_conv.cu %D%/ops_loss.cu \
                %D%/gemm.cu %D%/scan_forward_l.cu %D%/scan_forward_w.cu %D%/scan_forward_m.cu \
                %D%/scan_backward_l.cu %D%/scan_backward_w.cu %D%/scan_backward_m.cu %D%/scan_pieces.cu \
-               %D%/scan_heads.cu %D%/scan_channels.cu %D%/coef.cu \
+               %D%/scan_sums.cu %D%/scan_channels.cu %D%/coef.cu \
                %D%/attn_forward.cu %D%/attn_queries.cu %D%/attn_keys.cu %D%/attn_sums.cu
 card_headers = %D%/device.h %D%/blas.h %D%/ops.h %D%/ops_norm.h %D%/number.h %D%/scan.h %D%/scan_tile.h \
                %D%/scan_step.h %D%/scan_forward.h %D%/scan_back.h %D%/scan_backward.h \

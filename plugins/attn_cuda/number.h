@@ -173,7 +173,7 @@ template <int N> GPU_FN void walk_at(const cuda_walk &w, int64_t i, int64_t *at)
 /* What a launch left, as an error of `op`. */
 static inline loci_status launched(const char *op, int e, loci_error *err)
 {
-    return cuda_done(op, e ? gpu_error(e) : NULL, err);
+    return cuda_done(op, rt_error(e), err);
 }
 
 /* Blocks of `threads` for n items, each thread taking the next thread_count() further. */

@@ -41,6 +41,9 @@ const char *rt_stage(void *stream, void *dst, const void *pinned, uint64_t bytes
 const char *rt_down(void *stream, void *dst, const void *src, uint64_t bytes);     /* has finished when it returns */
 const char *rt_wait(void *stream);
 
+/* What a launch that gave e says; NULL for 0. */
+const char *rt_error(int e);
+
 /* A mark in a stream, and waiting until the card has passed it. */
 const char *rt_mark_new(void **mark);
 void rt_mark_free(void *mark);

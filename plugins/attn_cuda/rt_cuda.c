@@ -95,6 +95,11 @@ const char *rt_wait(void *stream)
     return said(cudaStreamSynchronize(stream));
 }
 
+const char *rt_error(int e)
+{
+    return said((cudaError_t)e);
+}
+
 const char *rt_mark_new(void **mark)
 {
     cudaEvent_t event = NULL;

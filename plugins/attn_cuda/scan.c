@@ -49,10 +49,22 @@ typedef struct bytes {
     uint64_t saved, forward, back; /* forward and back: scratch */
 } bytes;
 
+/* scan.h (4). */
+static void cut_turns(scan_job *j)
+{
+    const int64_t rows = 32 / scan_lanes(j->d) * SCAN_ROWS * scan_back_warps(j->d, j->e);
+    const int64_t strips = (j->e + rows - 1) / rows, numbers = j->n_items * j->H;
+
+    j->strips = strips < SCAN_STRIPS ? (int)strips : SCAN_STRIPS;
+    j->turn = numbers < SCAN_BLOCKS / j->strips ? numbers : SCAN_BLOCKS / j->strips;
+    j->window = (int)(j->strips > 1 && j->T > SCAN_WINDOW ? SCAN_WINDOW : j->T);
+}
+
 /* 64-byte pieces of a call's scratch; base NULL: they are counted. */
 static void cut_scratch(scan_job *j, loci_cursor *c, uint64_t slots, uint64_t size)
 {
     const uint64_t heads = (uint64_t)j->H, d = (uint64_t)j->d, state = (uint64_t)j->e * d;
+    uint64_t blocks;
 
     if (j->pieces)
         j->factor = loci_cut(c, slots * heads * d * size);
@@ -62,13 +74,14 @@ static void cut_scratch(scan_job *j, loci_cursor *c, uint64_t slots, uint64_t si
         return;
     if (j->pieces)
         j->incoming = loci_cut(c, slots * heads * state * size);
-    if (j->write) {
-        const uint64_t items = (uint64_t)(j->n_items * j->H), blocks = items < SCAN_BLOCKS ? items : SCAN_BLOCKS;
-        const uint64_t threads = 32 * (uint64_t)scan_back_warps(j->d, j->e);
-
-        j->replay = loci_cut(c, blocks * (uint64_t)(j->seg * j->n_ck * SCAN_ROWS * SCAN_COLS) * threads * size);
-    }
-    j->part = loci_cut(c, (uint64_t)(j->n_items * j->H) * sizeof(double));
+    cut_turns(j);
+    blocks = (uint64_t)(j->turn * j->strips);
+    if (j->write)
+        j->replay = loci_cut(c, blocks * (uint64_t)(j->seg * j->n_ck * SCAN_ROWS * SCAN_COLS) * 32 *
+                                    (uint64_t)scan_back_warps(j->d, j->e) * size);
+    j->part = loci_cut(c, (uint64_t)(j->n_items * j->H * j->strips) * sizeof(double));
+    if (j->strips > 1)
+        j->share = loci_cut(c, blocks * (uint64_t)j->window * (uint64_t)scan_shared(j) * size);
 }
 
 /* All sizes are below 2^31 but T x B, so these products of doubles tell an overflow. */
@@ -131,6 +144,7 @@ static loci_status plan(const loci_scan_io *io, const loci_shape *shape, loci_ne
     j.save = (shape->flags & LOCI_X_SAVE) != 0;
     slots = (j.B * j.T) / j.seg + (j.pieces ? j.n_runs : 0); /* a piece may be a run's last, and short */
     j.n_items = j.pieces ? slots : j.n_runs;
+    j.g_channel = j.scan != LOCI_SCAN_M; /* perhaps */
     LOCI_RETURN_IF(sizes(&j, (uint64_t)slots, shape->acc.bits, &b, err));
     need->scratch += j.save && b.back > b.forward ? b.back : b.forward;
     need->saved += j.save ? (b.saved + 63) & ~UINT64_C(63) : 0;
@@ -150,16 +164,20 @@ static uint64_t count_items(scan_job *j, const loci_batch *batch)
     uint64_t slots = 0, pieces = 0;
 
     j->n_items = j->n_runs;
+    j->longest = 0;
     for (int64_t i = 0; i < j->n_runs; i++) {
         const loci_run *r = &batch->runs[i];
 
         slots += r->len > 0 && (j->save || j->pieces) ? (uint64_t)(r->len - 1) / (uint64_t)j->seg : 0;
         pieces += (uint64_t)pieces_of(r);
+        j->longest = j->longest < r->len ? r->len : j->longest;
     }
     j->pieces = j->pieces && slots > 0;
-    if (j->pieces)
-        j->n_items = (int64_t)pieces;
-    return j->pieces ? pieces : slots;
+    if (!j->pieces)
+        return slots;
+    j->n_items = (int64_t)pieces;
+    j->longest = SCAN_PIECE;
+    return pieces;
 }
 
 /* The items, and behind them, for pieces, the runs. */
@@ -194,7 +212,7 @@ static loci_status list_items(scan_job *j, const loci_exec *x, const loci_batch 
     return cuda_send(x, "scan", pinned, size, err);
 }
 
-/* 0, or what cuda_scan_error has words for. */
+/* 0, or what rt_error has words for. */
 static int walk(void *stream, const scan_job *j)
 {
     static int (*const run[][2])(void *, const scan_job *) = {
@@ -243,7 +261,7 @@ static loci_status call(const loci_exec *x, const loci_scan_io *io, int back, lo
         j.part = NULL;
     LOCI_RETURN_IF(list_items(&j, x, io->batch, err));
     e = walk(x->stream, &j);
-    return cuda_done("scan", e ? cuda_scan_error(e) : NULL, err);
+    return cuda_done("scan", rt_error(e), err);
 }
 
 static loci_status forward(const loci_exec *x, const loci_scan_io *io, loci_error *err)
@@ -265,7 +283,7 @@ static loci_status tables(const loci_exec *x, const loci_coef *c, int back, loci
     if (j.B * j.H * j.w == 0)
         return LOCI_OK;
     e = cuda_coef(x->stream, &j, back);
-    return cuda_done("coef", e ? cuda_scan_error(e) : NULL, err);
+    return cuda_done("coef", rt_error(e), err);
 }
 
 static loci_status coef(const loci_exec *x, const loci_coef *c, loci_error *err)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * plugins/attn_cuda/scan_back.h: one token of L, W and M backward, and what rows share: the gradients of q, k, u, w and of
- * the gates. A warp leaves its part of a token's in shared memory; add_vectors and add_scalars add them up for a tile of tokens.
+ * plugins/attn_cuda/scan_back.h: one token of L, W and M backward, and what rows share: the gradients of q, k, u, w and
+ * of the gates. A warp leaves its part of a token's in shared memory; add_parts adds them up for a tile of tokens.
  */
 #ifndef LOCI_ATTN_CUDA_SCAN_BACK_H
 #define LOCI_ATTN_CUDA_SCAN_BACK_H
@@ -12,26 +12,19 @@
 enum { DQ, DK, DU, DW };
 enum { DALPHA, DETA, DTHETA, SCALARS };
 
-/* [token][warp][vectors][wide], then its scalars. */
+/* What warps leave of a tile, [token][warp][scan_shared], and where the sums go: to the gradients, or to the share of
+ * the block, [token][scan_shared], from token `from` of the run on; add is 0 for the first strip there. */
 template <typename R> struct parts {
     R *at;
     int warps;
+    R *share;
+    int64_t from;
+    int add;
 };
 
-GPU_BOTH int part_vectors(const scan_job &j)
+template <typename R> GPU_FN R *part_of(const parts<R> &w, const scan_job &j, int token, int warp)
 {
-    return (j.scan == LOCI_SCAN_W ? 4 : 2) + (j.g_channel ? 1 : 0);
-}
-
-/* Of a token, in elements. */
-GPU_BOTH int part_size(const scan_job &j, int warps)
-{
-    return warps * (part_vectors(j) * COLS * scan_lanes(j.d) + 4);
-}
-
-template <typename R> GPU_FN R *part_of(const parts<R> &w, const scan_job &j, const record &m, int token, int warp)
-{
-    return w.at + ((int64_t)token * w.warps + warp) * (part_vectors(j) * m.wide + 4);
+    return w.at + ((int64_t)token * w.warps + warp) * scan_shared(&j);
 }
 
 /* The sum over the rows of a warp of p, to a vector: lanes of other rows take over halves of the columns. */
@@ -124,12 +117,12 @@ GPU_FN void linear_back(piece<R> &g, const piece<R> &s, const R *rec, const reco
             for (int r = 0; r < ROWS; r++)
                 sum[c] += g.x[r][c] * s.x[r][c];
         }
-        fold<R, LANES>(sum, part + (part_vectors(j) - 1) * m.wide, p);
+        fold<R, LANES>(sum, part + (scan_vectors(&j) - 1) * m.wide, p);
     } else if (j.dg.at) {
         const R all = warp_sum(a[0] * inner(g, s));
 
         if (threadIdx.x % 32 == 0)
-            part[part_vectors(j) * m.wide] = all;
+            part[scan_vectors(&j) * m.wide] = all;
     }
     if (KIND == LOCI_SCAN_L) {
         GPU_UNROLL
@@ -191,7 +184,7 @@ GPU_FN void delta_back(states<R> &g, const states<R> &s, const R *rec, const rec
     deta = warp_sum(deta);
     dtheta = warp_sum(dtheta);
     if (threadIdx.x % 32 == 0) {
-        R *const scalar = part + part_vectors(j) * m.wide;
+        R *const scalar = part + scan_vectors(&j) * m.wide;
 
         scalar[DALPHA] = dalpha;
         scalar[DETA] = deta;
@@ -225,7 +218,7 @@ template <typename R, int KIND, int LANES>
 GPU_FN void step_back(states<R> &g, const states<R> &s, const piece<R> &after, const R *rec, const record &m,
                       const scan_job &j, const place &p, int64_t i, const parts<R> &w, int n)
 {
-    R *const part = part_of(w, j, m, n, (int)threadIdx.x / 32);
+    R *const part = part_of(w, j, n, (int)threadIdx.x / 32);
     const int first = KIND == READ || j.before;
     R q[COLS], sum[COLS], dy[ROWS];
 
@@ -253,66 +246,58 @@ GPU_FN void step_back(states<R> &g, const states<R> &s, const piece<R> &after, c
     }
 }
 
-/* ---- over warps, into the gradients ----------------------------------------------------------------------------- */
+/* ---- over warps, and on to the gradients ------------------------------------------------------------------------ */
 
-template <typename R> GPU_FN const scan_view &gradient_of(const scan_job &j, int which)
+/* Of token t of the item, the gradient that is number x of scan_shared; NULL: there is none, or nobody asked. */
+template <typename R> GPU_FN R *gradient_at(const scan_job &j, const scan_item &item, int64_t h, int64_t t, int x)
 {
-    return which == DQ ? j.dq : which == DK ? j.dk : which == part_vectors(j) - 1 && j.g_channel ? j.dg
-                                               : which == DU ? j.du : j.dw;
+    const int wide = COLS * scan_lanes(j.d), vectors = scan_vectors(&j), which = x / wide, c = x % wide;
+    const int vector = which < vectors, m = j.scan == LOCI_SCAN_M;
+    const scan_view &to = vector && which == DQ            ? j.dq /* values: an address would put j into memory */
+                          : vector && which == DK          ? j.dk
+                          : m && c == DALPHA               ? j.dalpha
+                          : m && c == DETA                 ? j.deta
+                          : m                              ? j.dtheta
+                          : which == vectors - j.g_channel ? j.dg
+                          : which == DU                    ? j.du
+                                                           : j.dw;
+
+    if (!to.at || c >= (vector ? j.d : m ? (int)SCALARS : !j.g_channel && !j.g_head))
+        return NULL;
+    return view_at<R>(to, item.run.row, item.run.begin + t, h) + (vector ? c * to.s[3] : 0);
 }
 
-/* Of tokens first ... first + n of the run, as all that follows. */
-template <typename R, int KIND>
-GPU_FN void add_vectors(const parts<R> &w, const R *tile, const record &m, const scan_job &j, const place &p,
-                        int64_t first, int n)
+/* Of tokens first ... first + n of the run. *head gathers, in thread 0, the gradient of a g of shape [H]: one number
+ * from all tokens, so in double. */
+template <typename R>
+GPU_FN void add_parts(const parts<R> &w, const R *tile, const record &m, const scan_job &j, const place &p,
+                      int64_t first, int n, double *head)
 {
-    const int vectors = KIND == READ ? 1 : part_vectors(j), one = vectors * m.wide;
-    const int64_t t = p.item.run.begin + first;
+    const int one = scan_shared(&j), scalars = one - 4;
 
     for (int x = (int)threadIdx.x; x < n * one; x += (int)blockDim.x) {
-        const int i = x / one, which = x % one / m.wide, c = x % m.wide;
-        const scan_view &to = gradient_of<R>(j, which);
-        R sum = 0;
+        const int i = x / one, at = x % one;
+        R *to = gradient_at<R>(j, p.item, p.h, first + i, at), sum = 0;
 
-        if (!to.at || c >= j.d || (which == DQ && !j.read))
+        if (!to)
             continue;
         for (int k = 0; k < w.warps; k++)
-            sum += part_of(w, j, m, i, k)[which * m.wide + c];
-        if (j.g_channel && which == vectors - 1)
-            sum *= tile[(int64_t)i * m.size + m.at[VA] + c];
-        view_at<R>(to, p.item.run.row, t + i, p.h)[c * to.s[3]] += sum;
+            sum += part_of(w, j, i, k)[at];
+        if (j.g_channel && at >= scalars - m.wide)
+            sum *= tile[(int64_t)i * m.size + m.at[VA] + at - (scalars - m.wide)];
+        if (at == scalars + DTHETA) /* of M */
+            sum *= (R)j.c;
+        if (w.share)
+            to = w.share + (first + i - w.from) * one + at;
+        *to = w.add ? *to + sum : sum;
     }
-}
+    for (int i = n - 1; i >= 0 && j.part && threadIdx.x == 0; i--) {
+        R sum = 0;
 
-/* The sum over warps of a scalar of token i of the tile. */
-template <typename R> GPU_FN R scalar_of(const parts<R> &w, const record &m, const scan_job &j, int i, int which)
-{
-    R sum = 0;
-
-    for (int k = 0; k < w.warps; k++)
-        sum += part_of(w, j, m, i, k)[part_vectors(j) * m.wide + which];
-    return sum;
-}
-
-/* Of the gates of M, or of a decay that is one number. *head gathers, in thread 0, the gradient of a g of shape [H]: one
- * number from all tokens, so in double. */
-template <typename R, int KIND>
-GPU_FN void add_scalars(const parts<R> &w, const record &m, const scan_job &j, const place &p, int64_t first, int n,
-                        double *head)
-{
-    const int count = KIND == LOCI_SCAN_M ? (int)SCALARS : !j.g_channel && !j.g_head ? 1 : 0;
-    const int64_t t = p.item.run.begin + first;
-
-    for (int x = (int)threadIdx.x; x < n * count; x += (int)blockDim.x) {
-        const int i = x / count, which = x % count;
-        const scan_view &to = KIND != LOCI_SCAN_M ? j.dg : which == DALPHA ? j.dalpha : which == DETA ? j.deta : j.dtheta;
-
-        if (to.at)
-            *view_at<R>(to, p.item.run.row, t + i, p.h) +=
-                (KIND == LOCI_SCAN_M && which == DTHETA ? (R)j.c : (R)1) * scalar_of(w, m, j, i, which);
+        for (int k = 0; k < w.warps; k++)
+            sum += part_of(w, j, i, k)[scalars];
+        *head += sum;
     }
-    for (int i = n - 1; i >= 0 && j.part && threadIdx.x == 0; i--)
-        *head += scalar_of(w, m, j, i, 0);
 }
 
 #endif

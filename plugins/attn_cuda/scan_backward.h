@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * plugins/attn_cuda/scan_backward.h: L, W and M backward: a block per item, which takes its strips of rows one after
- * the other. Segments go from the last to the first; each is replayed, its states kept per token, and then walked from
- * its last token to its first. What rows share is added up over the rows of a warp by shuffles, over warps and into the
- * gradients once per tile. scan_backward_*.cu compile it, each for one recurrence.
+ * plugins/attn_cuda/scan_backward.h: L, W and M backward: a block per item and strip of rows, over a window of tokens
+ * (scan.h (4)). Segments go from the last to the first; each is replayed, its states kept per token, and then walked
+ * from its last token to its first. What rows share is added up over the rows of a warp by shuffles, over warps once
+ * per tile, and over strips once per window. scan_backward_*.cu compile it, each for one recurrence.
  */
 #ifndef LOCI_ATTN_CUDA_SCAN_BACKWARD_H
 #define LOCI_ATTN_CUDA_SCAN_BACKWARD_H
@@ -13,14 +13,18 @@
 #define MOST_TOK 8
 #define BUDGET ((size_t)96 << 10)
 
+GPU_FN int64_t block_number(void)
+{
+    return (int64_t)blockIdx.x * gridDim.y + blockIdx.y;
+}
+
 /* ---- replayed states: quads of all threads side by side --------------------------------------------------------- */
 
 template <typename R> GPU_FN quad<R> *kept_at(const scan_job &j, int i, int state)
 {
-    const int quads = ROWS * COLS / quad<R>::N;
+    const int64_t quads = ROWS * COLS / quad<R>::N;
 
-    return (quad<R> *)j.replay + ((((int64_t)blockIdx.x * j.seg + i) * j.n_ck + state) * quads) * blockDim.x +
-           threadIdx.x;
+    return (quad<R> *)j.replay + ((block_number() * j.seg + i) * j.n_ck + state) * quads * blockDim.x + threadIdx.x;
 }
 
 template <typename R> GPU_FN void keep(const piece<R> &s, quad<R> *to)
@@ -74,8 +78,8 @@ GPU_FN void replay(states<R> &s, feed<R> &f, const scan_job &j, const record &m,
 }
 
 template <typename R, int KIND, int LANES>
-GPU_FN void segment_back(states<R> &g, feed<R> &f, const parts<R> &w, const scan_job &j, const record &m, const place &p,
-                         int64_t first, int n, double *head)
+GPU_FN void segment_back(states<R> &g, feed<R> &f, const parts<R> &w, const scan_job &j, const record &m,
+                         const place &p, int64_t first, int n, double *head)
 {
     states<R> r = {};
     piece<R> after;
@@ -109,55 +113,70 @@ GPU_FN void segment_back(states<R> &g, feed<R> &f, const parts<R> &w, const scan
             after = r.s[0];
         }
         __syncthreads();
-        add_vectors<R, KIND>(w, tile, m, j, p, first + at, here);
-        if constexpr (KIND != READ)
-            add_scalars<R, KIND>(w, m, j, p, first + at, here, head);
+        add_parts(w, tile, m, j, p, first + at, here, head);
     }
 }
 
-/* One block a multiprocessor is enough for the compiler: left alone, it spills in READ for the sake of a second. */
+/* Items and heads from number `begin` on, tokens `from` of each to the window's end. One block a multiprocessor is
+ * enough for the compiler: left alone, it spills in READ for the sake of a second. */
 template <typename R, int KIND, int LANES>
-__global__ void __launch_bounds__(256, 1) backward_kernel(scan_job j, record m)
+__global__ void __launch_bounds__(256, 1) backward_kernel(scan_job j, record m, int64_t begin, int from)
 {
     GPU_SHARED(shared);
     feed<R> f = {(R *)shared, 1};
-    const parts<R> w = {(R *)shared + (int64_t)2 * m.tok * m.size, (int)blockDim.x / 32};
+    place p = place_in<LANES>(j, begin + blockIdx.x);
+    const int first = p.item.first + from, n = less(p.item.n - from, j.window);
+    const int64_t once = (int64_t)gridDim.y * m.rows;
+    parts<R> w = {(R *)shared + (int64_t)2 * m.tok * m.size, (int)blockDim.x / 32, NULL, first, 1};
+    double head = 0;
 
-    for (int64_t number = blockIdx.x; number < j.n_items * j.H; number += gridDim.x) {
-        place p = place_in<LANES>(j, number);
-        double head = 0;
+    if (j.share)
+        w.share = (R *)j.share + block_number() * j.window * scan_shared(&j);
+    for (p.strip = (int64_t)blockIdx.y * m.rows; p.strip < j.e; p.strip += once) {
+        states<R> g = {};
 
-        for (p.strip = 0; p.strip < j.e; p.strip += m.rows) {
-            states<R> g = {};
+        w.add = !j.share || p.strip >= once;
+        GPU_UNROLL
+        for (int i = 0; i < 3; i++)
+            if (i < j.n_state)
+                get_state<R, LANES>(g.s[i], j,
+                                    j.pieces ? kept(j, j.incoming, sizeof(R), p.item.slot, p.h, 1, 0) : j.grad[i], p);
+        for (int at = (n + j.seg - 1) / j.seg * j.seg - j.seg; at >= 0; at -= j.seg)
+            segment_back<R, KIND, LANES>(g, f, w, j, m, p, first + at, less(n - at, j.seg), &head);
+        GPU_UNROLL
+        for (int i = 0; i < 3; i++)
+            if (i < j.n_state && !j.pieces)
+                put_state<R, LANES>(g.s[i], j, j.grad[i], p);
+    }
+    if (j.part && threadIdx.x == 0) {
+        double *const part = (double *)j.part + (begin + blockIdx.x) * gridDim.y + blockIdx.y;
 
-            GPU_UNROLL
-            for (int i = 0; i < 3; i++)
-                if (i < j.n_state)
-                    get_state<R, LANES>(
-                        g.s[i], j, j.pieces ? kept(j, j.incoming, sizeof(R), p.item.slot, p.h, 1, 0) : j.grad[i], p);
-            for (int64_t at = p.item.n ? (p.item.n - 1) / j.seg * j.seg : -1; at >= 0; at -= j.seg)
-                segment_back<R, KIND, LANES>(g, f, w, j, m, p, p.item.first + at, less(p.item.n - (int)at, j.seg),
-                                             &head);
-            GPU_UNROLL
-            for (int i = 0; i < 3; i++)
-                if (i < j.n_state && !j.pieces)
-                    put_state<R, LANES>(g.s[i], j, j.grad[i], p);
-        }
-        if (j.part && threadIdx.x == 0)
-            ((double *)j.part)[number] = head;
+        *part = from + j.window < j.longest ? *part + head : head;
     }
 }
 
 template <typename R, int KIND, int LANES> struct backward_of {
+    static int window(void *stream, const scan_job &j, int64_t begin, int from)
+    {
+        const int warps = scan_back_warps(j.d, j.e), beside = warps * scan_shared(&j);
+        const record m = record_of(j, brings(j) | (j.read ? WITH_DY : 0), warps, beside, MOST_TOK, BUDGET);
+        const int64_t left = j.n_items * j.H - begin, n = left < j.turn ? left : j.turn;
+        const int e = gpu_launch(backward_kernel<R, KIND, LANES>, dim3((unsigned)n, (unsigned)j.strips),
+                                 (unsigned)warps * 32, (size_t)(m.tok * (2 * m.size + beside)) * sizeof(R), stream, j,
+                                 m, begin, from);
+
+        return e || !j.share ? e : cuda_scan_shares(stream, &j, begin, n, from);
+    }
+
     static int run(void *stream, const scan_job &j)
     {
-        const int warps = scan_back_warps(j.d, j.e);
-        const int beside = part_size(j, warps);
-        const record m = record_of(j, brings(j) | (j.read ? WITH_DY : 0), warps, beside, MOST_TOK, BUDGET);
-        const int64_t blocks = j.n_items * j.H < SCAN_BLOCKS ? j.n_items * j.H : SCAN_BLOCKS;
+        const int windows = j.longest > j.window ? (j.longest + j.window - 1) / j.window : 1;
+        int e = 0;
 
-        return gpu_launch(backward_kernel<R, KIND, LANES>, (unsigned)blocks, (unsigned)warps * 32,
-                          (size_t)(m.tok * (2 * m.size + beside)) * sizeof(R), stream, j, m);
+        for (int64_t begin = 0; begin < j.n_items * j.H && !e; begin += j.turn)
+            for (int i = windows - 1; i >= 0 && !e; i--)
+                e = window(stream, j, begin, i * j.window);
+        return e;
     }
 };
 

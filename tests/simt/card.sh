@@ -188,27 +188,48 @@ a_run_goes_on_on_the_other_device() {
     same on out
 }
 
-# What two more steps carry is what a step carries, twice: no tensor up or within memory, the losses and sums of squares
-# down, lists staged.
-a_step_copies_no_tensor() {
-    local steps what times bytes
-    host_only
-    config mac mha titans
-    for steps in 1 3; do
-        rm -f "c$steps"
-        SIMT_COPIES=$PWD/c$steps card train -c c.ini --set run.dir="r$steps" --set run.device=cuda \
-            --set train.steps="$steps"
-        exits 0
-    done
+counts() { # FILE ARGUMENT...: a command with the plugin of the host; what it copied
+    rm -f "$1"
+    SIMT_COPIES=$PWD/$1 card "${@:2}"
+    exits 0
+}
+
+# What the longer of two runs copies beyond the shorter: no tensor up, down what is named, lists staged.
+copies_no_tensor() { # LONG SHORT WHAT MOST: bytes down at a time
+    local what times bytes
+    is "kinds of copies of $3" "$(paste -d' ' "$1" "$2" | wc -l)" 5
     while read -r what times bytes; do
-        echo "$what: $times times, $bytes bytes in two steps" >>counts
         case $what in
-        up) [ "$times" -eq 0 ] || bad "up: $times times, $bytes bytes" ;;
-        down) [ $((bytes / (times + 1))) -le 512 ] || bad "down: $times times, $bytes bytes" ;;
-        stage) [ "$times" -gt 0 ] || bad 'no list was staged' ;;
+        up) [ "$times" -eq 0 ] || bad "$3: up: $times times, $bytes bytes" ;;
+        down) [ "$bytes" -le $((times * $4)) ] || bad "$3: down: $times times, $bytes bytes" ;;
+        stage) [ "$times" -gt 0 ] || bad "$3: no list was staged" ;;
         esac
-    done < <(paste -d' ' c3 c1 | awk '{ print $1, $2 - $5, $3 - $6 }')
-    is 'kinds of copies' "$(wc -l <counts)" 5
+    done < <(paste -d' ' "$1" "$2" | awk '{ print $1, $2 - $5, $3 - $6 }')
+}
+
+# Every component, in one model or another: what two more steps carry, and four more tokens. Down come the losses of rows
+# and sums of squares, and the logits of a token that is chosen.
+a_step_copies_no_tensor() {
+    local models='mac mha titans|mag gla delta|mal mha hebbian|lmm gla titans --set memory.titans.depth=2
+        lmm gla identity|lmm gla zero|plain mha zero' model word n
+    host_only
+    while read -r model; do
+        read -ra word <<<"$model"
+        config "${word[@]:0:3}"
+        for n in 1 3; do
+            rm -rf "r$n"
+            counts "c$n" train -c c.ini --set run.dir="r$n" --set run.device=cuda --set train.steps="$n" "${word[@]:3}"
+        done
+        copies_no_tensor c3 c1 "training of $model" 512
+        for n in 2 6; do
+            counts "c$n" generate r1 --set run.device=cuda --prompt='The ' --tokens="$n" --temperature=0
+        done
+        copies_no_tensor c6 c2 "generation by $model" 1024
+    done < <(tr '|' '\n' <<<"$models")
+    loci list
+    while read -r word; do
+        [[ " ${models//[|$'\n']/ } " == *" ${word#*/} "* ]] || bad "$word is in none of the models"
+    done < <(grep -oE '^(compose|mixer|memory)/[^ ]+' out)
 }
 
 facts without_a_driver_explain_and_doctor_say_why_and_auto_goes_on \

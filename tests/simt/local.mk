@@ -32,9 +32,9 @@ noinst_LTLIBRARIES += %D%/libcard.la
     %D%/card_ops_map.cc %D%/card_ops_norm.cc %D%/card_ops_sum.cc %D%/card_ops_rows.cc %D%/card_ops_conv.cc \
     %D%/card_ops_loss.cc %D%/card_gemm.cc %D%/card_scan_forward_l.cc %D%/card_scan_forward_w.cc \
     %D%/card_scan_forward_m.cc %D%/card_scan_backward_l.cc %D%/card_scan_backward_w.cc %D%/card_scan_backward_m.cc \
-    %D%/card_scan_heads.cc %D%/card_scan_pieces.cc %D%/card_scan_channels.cc %D%/card_coef.cc $(attn_kernels)
+    %D%/card_scan_sums.cc %D%/card_scan_pieces.cc %D%/card_scan_channels.cc %D%/card_coef.cc $(attn_kernels)
 %C%_libcard_la_CPPFLAGS = $(AM_CPPFLAGS) '-DCUDA_STAGE_BYTES=(UINT64_C(1)<<20)' \
-                         '-DCUDA_BLAS="libcublas_simt.so"'
+                         '-DCUDA_BLAS="libcublas_simt.so"' -DSCAN_BLOCKS=32 -DSCAN_WINDOW=64
 %C%_libcard_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
 %C%_libcard_la_CXXFLAGS = $(SIMT_CXXFLAGS) -fvisibility=hidden
 %C%_libcard_la_LIBADD = %D%/libsimt.la
@@ -69,8 +69,8 @@ check_PROGRAMS += %D%/test_simt
 %C%_test_simt_LDADD = %D%/libsimt.la libloci.la $(CUNIT_LIBS) -lm
 
 check_PROGRAMS += %D%/test_attn
-%C%_test_attn_SOURCES = %D%/test_attn.c %D%/attn_judge.h $(attn_kernels) plugins/attn_cuda/attn_class.c plugins/attn_cuda/attn_call.c \
-                        plugins/attn_cuda/attn_desc.c plugins/attn_cuda/attn_list.c \
+%C%_test_attn_SOURCES = %D%/test_attn.c %D%/attn_judge.h %D%/rt_simt.c $(attn_kernels) plugins/attn_cuda/attn_class.c \
+                        plugins/attn_cuda/attn_call.c plugins/attn_cuda/attn_desc.c plugins/attn_cuda/attn_list.c \
                         plugins/attn_cuda/attn_call.h plugins/attn_cuda/attn.h
 %C%_test_attn_CXXFLAGS = $(SIMT_CXXFLAGS)
 %C%_test_attn_LDADD = %D%/libsimt.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm

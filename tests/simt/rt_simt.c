@@ -257,6 +257,11 @@ const char *rt_wait(void *stream)
     return NULL;
 }
 
+const char *rt_error(int e)
+{
+    return e ? simt_message() : NULL;
+}
+
 /* A mark is passed once everything staged before it has landed. */
 const char *rt_mark_new(void **mark)
 {

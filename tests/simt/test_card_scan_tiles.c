@@ -103,7 +103,7 @@ static void schedules_all_give_what_the_cpu_gives(void)
         int scan, mode, error, op, gform, d, e;
     } form[] = {{LOCI_SCAN_L, LOCI_SCAN_EXACT, 0, LOCI_OP_STEP, 3, 36, 24},
                 {LOCI_SCAN_L, LOCI_SCAN_EXACT, 0, LOCI_OP_STEP, 1, 20, 33},
-                {LOCI_SCAN_W, LOCI_SCAN_SEQUENTIAL, 0, LOCI_OP_STEP, 3, 36, 24},
+                {LOCI_SCAN_W, LOCI_SCAN_SEQUENTIAL, 0, LOCI_OP_STEP, 3, 36, 36},
                 {LOCI_SCAN_M, LOCI_SCAN_EXACT, 1, LOCI_OP_STEP, 0, 132, 12},
                 {LOCI_SCAN_M, LOCI_SCAN_FROZEN, 0, LOCI_OP_STEP, 0, 36, 24},
                 {LOCI_SCAN_M, LOCI_SCAN_EXACT, 0, LOCI_OP_READ, 0, 68, 20}};
@@ -166,6 +166,31 @@ static void pieces_of_any_number_equal_the_cpu(void)
     judge(&f, "pieces");
 }
 
+/* 33 strips, which are one more than blocks; 9, of which two heads are more than a turn; several windows. */
+static void strips_turns_and_windows_equal_the_cpu(void)
+{
+    static const struct {
+        int scan, mode, op, gform, T, H, d, e;
+    } form[] = {{LOCI_SCAN_M, LOCI_SCAN_FROZEN, LOCI_OP_STEP, 0, 16, 1, 132, 260},
+                {LOCI_SCAN_L, LOCI_SCAN_SEQUENTIAL, LOCI_OP_STEP, 1, 76, 2, 132, 68},
+                {LOCI_SCAN_L, LOCI_SCAN_EXACT, LOCI_OP_STEP, 2, 76, 2, 132, 68},
+                {LOCI_SCAN_L, LOCI_SCAN_EXACT, LOCI_OP_STEP, 1, 76, 1, 68, 34},
+                {LOCI_SCAN_W, LOCI_SCAN_SEQUENTIAL, LOCI_OP_STEP, 1, 76, 1, 132, 12},
+                {LOCI_SCAN_M, LOCI_SCAN_EXACT, LOCI_OP_READ, 0, 76, 1, 132, 12}};
+
+    for (int i = 0; i < (int)(sizeof form / sizeof *form); i++) {
+        family f = {0};
+        prob p = two_runs(form[i].scan, form[i].T, form[i].H, form[i].d, form[i].e);
+
+        p.mode = form[i].mode;
+        p.op = form[i].op;
+        p.gform = form[i].gform;
+        p.chunk = 12;
+        compare(&f, &p, 1);
+        judge(&f, "strips");
+    }
+}
+
 static void a_decay_of_nothing_and_of_everything_are_ordinary(void)
 {
     prob p = prob_new(LOCI_SCAN_L, 1, 200, 1, 8, 6), want;
@@ -188,6 +213,7 @@ static void a_decay_of_nothing_and_of_everything_are_ordinary(void)
     X(schedules_all_give_what_the_cpu_gives) \
     X(every_form_and_width_of_a_row_equals_the_cpu) \
     X(pieces_of_any_number_equal_the_cpu) \
+    X(strips_turns_and_windows_equal_the_cpu) \
     X(a_decay_of_nothing_and_of_everything_are_ordinary)
 
 CK_MAIN("card_scan_tiles", TESTS)
