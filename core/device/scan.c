@@ -84,13 +84,13 @@ static const scan_kernel *choose(const loci_exec *x, uint8_t bits)
     return best;
 }
 
-/* Lanes of a task of a forward: several where all threads have work even so. Lanes share nothing, so nothing depends on
+/* Lanes of a task: several where all threads have work even so. Lanes share nothing, so nothing depends on
  * it but time. */
 static int64_t together(const loci_exec *x, const scan_job *j)
 {
     const int64_t each = j->lanes / (2 * (int64_t)x->host->workers(x->host));
 
-    return j->back || each < 1 ? 1 : each < SCAN_TOGETHER ? each : SCAN_TOGETHER;
+    return each < 1 ? 1 : each < SCAN_TOGETHER ? each : SCAN_TOGETHER;
 }
 
 static loci_status call(const loci_exec *x, const loci_scan_io *io, bool back, loci_error *err)
