@@ -17,17 +17,23 @@ static deep deep_of(const loci_module *m, const loci_exec *x, loci_dtype type, i
     return d;
 }
 
-/* Cuts the states inside a stretch and then room for the longest segment of runs of len tokens; returns the bytes of
- * both. Shorter segments lie where the longest does. */
-static uint64_t work_cut(deep *d, void *base, memory *trail, int64_t len)
+/* Cuts what a backward has of each segment of a stretch, and then room for the longest segment of runs of len tokens;
+ * returns the bytes of both. Shorter segments lie where the longest does. */
+static uint64_t work_cut(deep *d, void *base, mark *trail, int64_t len)
 {
-    const int64_t n = d->op == LOCI_OP_READ ? SEG_TOK : d->seg;
+    const int write = d->op != LOCI_OP_READ;
+    const int64_t most = write ? d->seg : SEG_TOK, n = most < len ? most : len;
+    const int marks = d->back && write;
     room w;
 
     d->work = (loci_cursor){base, 0};
-    for (int64_t i = 1; i < stretch(d) && d->back && d->op != LOCI_OP_READ; i++)
-        trail[i] = memory_cut(d, &d->work);
-    return room_cut(d, &w, n < len ? n : len);
+    for (int64_t i = 0; marks && i < stretch(d); i++) {
+        if (i > 0)
+            trail[i].at = memory_cut(d, &d->work);
+        trail[i].errors = d->work;
+        errors_cut(d, &d->work, &w, n);
+    }
+    return room_cut(d, &w, n, marks ? &trail[0].errors : NULL);
 }
 
 loci_status deep_plan(loci_module *m, const loci_shape *shape, int32_t op, loci_need *need, loci_error *err)
@@ -35,7 +41,7 @@ loci_status deep_plan(loci_module *m, const loci_shape *shape, int32_t op, loci_
     const int save = (shape->flags & LOCI_X_SAVE) != 0;
     deep d = deep_of(m, NULL, shape->acc, op, err);
     const int64_t bands = m->H / d.H, rooms = m->resident ? m->host->workers(m->host) : 1;
-    memory trail[STRETCH_MOST];
+    mark trail[STRETCH_MOST];
     uint64_t most = 0, one;
 
     for (d.back = 0; d.back <= save; d.back++) {
@@ -87,7 +93,7 @@ static uint64_t keeps(const deep *d, const loci_run *run)
 
 static void one_band(deep *d, const job *j, const loci_run *run, void *scratch, loci_cursor saved)
 {
-    memory trail[STRETCH_MOST];
+    mark trail[STRETCH_MOST];
 
     work_cut(d, scratch, trail, run->len);
     if (d->op == LOCI_OP_READ)
@@ -146,7 +152,7 @@ static loci_status call_resident(job *j)
     const loci_batch *batch = j->r->batch;
     const loci_exec *x = j->d.x;
     const int64_t H = j->d.m->H, items = batch->n_runs * H;
-    memory trail[STRETCH_MOST];
+    mark trail[STRETCH_MOST];
     int64_t longest = 0;
     uint64_t saved = 0;
 
@@ -179,7 +185,7 @@ static int64_t band(const deep *d, const loci_batch *batch, uint32_t first)
 static loci_status call_bands(job *j)
 {
     const loci_batch *batch = j->r->batch;
-    memory trail[STRETCH_MOST];
+    mark trail[STRETCH_MOST];
     loci_cursor saved = saved_of(&j->d);
     deep *d = &j->d;
 

@@ -59,6 +59,13 @@ typedef struct memory {
     mat W[TITANS_DEPTH + 1], S[TITANS_DEPTH + 1], C[TITANS_DEPTH + 1];
 } memory;
 
+/* A segment of a backward's stretch: the memory before it, the weights that its errors are of, room for the errors. */
+typedef struct mark {
+    memory at;
+    const mat *C;
+    loci_cursor errors;
+} mark;
+
 /* Scalar tables: `lanes` of `size` elements for every run and head, one lane for all layers or one for each. */
 typedef struct table {
     char *at;
@@ -124,15 +131,17 @@ mat table_at(const deep *d, table t, int l, int64_t from, int64_t rows, int64_t 
 
 /* ---- deep_chunk.c, deep_back.c: a segment ---- */
 
-/* Room for n tokens of the call's op, at d->work; returns where it ends. */
-uint64_t room_cut(const deep *d, room *w, int64_t n);
+/* Z, h, A, B of n tokens. */
+void errors_cut(const deep *d, loci_cursor *c, room *w, int64_t n);
+/* Room for n tokens of the call's op, at d->work; returns where it ends. Z, h, A, B lie at errors; NULL: there too. */
+uint64_t room_cut(const deep *d, room *w, int64_t n, const loci_cursor *errors);
 /* z, h, a, b of the tokens' errors at the memory C. */
 void chunk_errors(deep *d, const room *w, const mat *C, tokens *t);
 /* What the tokens read of the memory as it changes; y.at NULL: all but the last layer's product. */
 void chunk_read(deep *d, const room *w, const memory *at, tokens *t);
 /* The memory after the segment; to may be at. */
 void chunk_write(deep *d, const room *w, const memory *at, const memory *to, tokens *t);
-/* W, S of grad: of the memory after the segment, become those before it; C of grad is added to. */
+/* W, S of grad: of the memory after the segment, become those before it; C of grad is added to. The errors are in w. */
 void chunk_back(deep *d, const room *w, const memory *at, const mat *C, const memory *grad, tokens *t);
 /* READ: the network as it stands, and its adjoint. */
 void plain_read(deep *d, const room *w, const memory *at, tokens *t);
@@ -163,8 +172,8 @@ void memory_copy(deep *d, const memory *to, const memory *from);
 void band_read(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run);
 /* States are kept at `saved`, unless its base is NULL. */
 void band_forward(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, loci_cursor *saved);
-/* trail: room for the states inside a stretch; kept_at: the band's first kept state, if it has any. */
-void band_backward(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, memory *trail,
+/* trail: the segments of a stretch, cut; kept_at: the band's first kept state, if it has any. */
+void band_backward(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, mark *trail,
                    loci_cursor kept_at);
 
 #endif

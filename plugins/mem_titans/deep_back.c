@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The adjoint of a segment, in three steps; the forward's pieces are computed again first. g is the gradient of W_l,
+ * The adjoint of a segment, in three steps; what its tokens read is computed again first. g is the gradient of W_l,
  * and p that of S_l, after the segment and then before it; D that of a layer's z of the read.
  *
  *   (1) What the states after it leave: with G, N the last rows of the tables, b, h of layer l,
@@ -141,7 +141,6 @@ void chunk_back(deep *d, const room *w, const memory *at, const mat *C, const me
     const int64_t n = t->n;
 
     tables_forward(d, w, &t->g, n);
-    chunk_errors(d, w, C, t);
     for (int l = 1; l <= m->L; l++) {
         mat_fill(d, w->dB[l], 0);
         mat_fill(d, w->dh[l - 1], 0);

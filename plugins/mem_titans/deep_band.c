@@ -85,7 +85,7 @@ void band_read(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_r
     for (int64_t from = 0; from < run->len; from += SEG_TOK) {
         const span piece = {from, run->len - from < SEG_TOK ? run->len - from : SEG_TOK, 0};
 
-        room_cut(d, &w, piece.n);
+        room_cut(d, &w, piece.n, NULL);
         tokens_of(d, &t, r, run, piece);
         if (d->back)
             plain_read_back(d, &w, &in, &to, &t);
@@ -115,7 +115,7 @@ void band_forward(deep *d, const loci_slots *s, const loci_rule_io *r, const loc
 
             memory_copy(d, &keep, &now);
         }
-        room_cut(d, &w, seg.n);
+        room_cut(d, &w, seg.n, NULL);
         tokens_of(d, &t, r, run, seg);
         tables_forward(d, &w, &t.g, seg.n);
         chunk_errors(d, &w, frozen && !short_lived ? now.C : now.W, &t);
@@ -125,9 +125,9 @@ void band_forward(deep *d, const loci_slots *s, const loci_rule_io *r, const loc
     }
 }
 
-/* The states before segments of one stretch, `first` first, at trail[0] and on; and the memory their errors are of. */
-static void replay(deep *d, const loci_rule_io *r, const loci_run *run, const memory *in, memory *trail, int64_t first,
-                   int64_t end, const mat **C)
+/* The segments of one stretch, `first` first, at trail[0] and on; trail[0].at is there. */
+static void replay(deep *d, const loci_rule_io *r, const loci_run *run, const memory *in, mark *trail, int64_t first,
+                   int64_t end)
 {
     const int64_t phase = run->pos % d->chunk;
     tokens t;
@@ -135,22 +135,23 @@ static void replay(deep *d, const loci_rule_io *r, const loci_run *run, const me
 
     for (int64_t i = first; i < end; i++) {
         const span seg = span_at(d, phase, run->len, i);
-        const memory *at = &trail[i - first];
+        mark *now = &trail[i - first];
+        const memory *at = &now->at;
 
         /* a segment that begins no chunk is the run's first, or, in long chunks, finds C kept */
-        C[i - first] = d->m->mode != LOCI_SCAN_FROZEN || seg.begins ? at->W : i == 0 ? in->C : at->C;
+        now->C = d->m->mode != LOCI_SCAN_FROZEN || seg.begins ? at->W : i == 0 ? in->C : at->C;
+        room_cut(d, &w, seg.n, &now->errors);
+        tokens_of(d, &t, r, run, seg);
+        chunk_errors(d, &w, now->C, &t);
         if (i + 1 == end)
             break;
-        room_cut(d, &w, seg.n);
-        tokens_of(d, &t, r, run, seg);
         tables_forward(d, &w, &t.g, seg.n);
-        chunk_errors(d, &w, C[i - first], &t);
-        chunk_write(d, &w, at, &trail[i + 1 - first], &t);
+        chunk_write(d, &w, at, &now[1].at, &t);
     }
 }
 
 /* kept: the band's first kept state, if it has any. */
-void band_backward(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, memory *trail,
+void band_backward(deep *d, const loci_slots *s, const loci_rule_io *r, const loci_run *run, mark *trail,
                    loci_cursor kept_at)
 {
     const int64_t phase = run->pos % d->chunk, n = span_count(d, phase, run->len), k = stretch(d);
@@ -158,7 +159,6 @@ void band_backward(deep *d, const loci_slots *s, const loci_rule_io *r, const lo
     const memory in = states(d, s->state_in, run->state);
     const int frozen = d->m->mode == LOCI_SCAN_FROZEN;
     memory grad = states(d, s->state_grad, run->state);
-    const mat *C[STRETCH_MOST];
     tokens t;
     room w;
 
@@ -168,14 +168,15 @@ void band_backward(deep *d, const loci_slots *s, const loci_rule_io *r, const lo
         const int64_t end = first + k < n ? first + k : n;
         loci_cursor from = {kept_at.base, kept_at.at + (uint64_t)(first / k - 1) * bytes};
 
-        trail[0] = first ? memory_cut(d, &from) : in;
-        replay(d, r, run, &in, trail, first, end, C);
+        trail[0].at = first ? memory_cut(d, &from) : in;
+        replay(d, r, run, &in, trail, first, end);
         for (int64_t i = end - 1; i >= first; i--) {
             const span seg = span_at(d, phase, run->len, i);
+            const mark *before = &trail[i - first];
 
-            room_cut(d, &w, seg.n);
+            room_cut(d, &w, seg.n, &before->errors);
             tokens_of(d, &t, r, run, seg);
-            chunk_back(d, &w, &trail[i - first], C[i - first], &grad, &t);
+            chunk_back(d, &w, &before->at, before->C, &grad, &t);
             for (int l = 1; l <= d->m->L && frozen && seg.begins; l++) {
                 mat_map(d, LOCI_MAP_COPY, grad.W[l], grad.C[l], 1, 1);
                 mat_fill(d, grad.C[l], 0);

@@ -14,13 +14,29 @@ static int64_t widest(const loci_module *m)
     return most;
 }
 
-uint64_t room_cut(const deep *d, room *w, int64_t n)
+void errors_cut(const deep *d, loci_cursor *c, room *w, int64_t n)
+{
+    const loci_module *m = d->m;
+
+    for (int l = 1; l <= m->L; l++) {
+        w->B[l] = mat_cut(d, c, n, m->width[l]);
+        if (l < m->L) {
+            w->Z[l] = mat_cut(d, c, n, m->width[l]);
+            w->h[l] = mat_cut(d, c, n, m->width[l]);
+            w->A[l] = mat_cut(d, c, n, m->width[l]);
+        }
+    }
+}
+
+uint64_t room_cut(const deep *d, room *w, int64_t n, const loci_cursor *errors)
 {
     const loci_module *m = d->m;
     const int write = d->op != LOCI_OP_READ, read = d->op != LOCI_OP_WRITE, back = d->back;
-    loci_cursor at = d->work, *c = &at;
+    loci_cursor at = d->work, *c = &at, elsewhere = errors ? *errors : at;
 
     *w = (room){0};
+    if (write)
+        errors_cut(d, errors ? &elsewhere : c, w, n);
     for (int l = 1; l <= m->L; l++) {
         if (read && l < m->L) {
             w->zx[l] = mat_cut(d, c, n, m->width[l]);
@@ -28,12 +44,6 @@ uint64_t room_cut(const deep *d, room *w, int64_t n)
         }
         if (!write)
             continue;
-        w->B[l] = mat_cut(d, c, n, m->width[l]);
-        if (l < m->L) {
-            w->Z[l] = mat_cut(d, c, n, m->width[l]);
-            w->h[l] = mat_cut(d, c, n, m->width[l]);
-            w->A[l] = mat_cut(d, c, n, m->width[l]);
-        }
         if (read) {
             w->xh[l] = mat_cut(d, c, n, n);
             w->R[l] = mat_cut(d, c, n, n);
