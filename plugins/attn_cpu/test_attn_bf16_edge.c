@@ -213,38 +213,38 @@ static void bf16__hardware_and_emulation_agree(void)
 
 static void bf16__a_kernel_needs_its_file_its_bits_the_system_and_to_win(void)
 {
-    const bf16_facts amx = {CPU_AMX, 1, 1, 1, 1, 0.5}, dot = {CPU_AMX, 1, 1, 0, 0, 2};
-    const bf16_ops *amx_ops = NULL, *dot_ops = NULL;
-    bf16_facts f;
-
 #if CPU_HAVE_AMX
-    amx_ops = &attn_cpu_bf16_amx;
+    const bf16_ops *const amx = &attn_cpu_bf16_amx;
+#else
+    const bf16_ops *const amx = NULL;
 #endif
 #if CPU_HAVE_BF16
-    dot_ops = &attn_cpu_bf16_dot;
+    const bf16_ops *const dot = &attn_cpu_bf16_dot;
+#else
+    const bf16_ops *const dot = NULL;
 #endif
-    CU_ASSERT(bf16_choose(&amx) == amx_ops);
-    CU_ASSERT(bf16_choose(&dot) == dot_ops);
-    f = amx, f.cap = CPU_AVX512;
-    CU_ASSERT(bf16_choose(&f) == NULL);
-    f = amx, f.vectors = 0;
-    CU_ASSERT(bf16_choose(&f) == NULL);
-    f = amx, f.amx_bits = 0;
-    CU_ASSERT(bf16_choose(&f) == NULL);
-    f = amx, f.amx_os = 0;
-    CU_ASSERT(bf16_choose(&f) == NULL);
-    f = dot, f.cap = CPU_AVX2;
-    CU_ASSERT(bf16_choose(&f) == NULL);
-    f = dot, f.cap = CPU_REF;
-    CU_ASSERT(bf16_choose(&f) == NULL);
-    f = dot, f.dot_bit = 0;
-    CU_ASSERT(bf16_choose(&f) == NULL);
-    f = dot, f.vectors = 0;
-    CU_ASSERT(bf16_choose(&f) == NULL);
-    f = dot, f.ratio = 1;
-    CU_ASSERT(bf16_choose(&f) == NULL);
-    f = amx, f.amx_os = 0, f.ratio = 2; /* without the permission the next best */
-    CU_ASSERT(bf16_choose(&f) == dot_ops);
+    const struct {
+        const char *what;
+        bf16_facts facts;
+        const bf16_ops *chosen;
+    } choice[] = {
+        /* cap, vectors, dot_bit, amx_bits, amx_os, ratio */
+        {"a processor with AMX", {CPU_AMX, 1, 1, 1, 1, 0.5}, amx},
+        {"one whose dot product wins", {CPU_AMX, 1, 1, 0, 0, 2}, dot},
+        {"AMX, capped", {CPU_AVX512, 1, 1, 1, 1, 0.5}, NULL},
+        {"AMX without AVX-512", {CPU_AMX, 0, 1, 1, 1, 0.5}, NULL},
+        {"AMX without its bits", {CPU_AMX, 1, 1, 0, 1, 0.5}, NULL},
+        {"AMX without permission", {CPU_AMX, 1, 1, 1, 0, 0.5}, NULL},
+        {"AMX without permission, but dot wins", {CPU_AMX, 1, 1, 1, 0, 2}, dot},
+        {"dot, capped at AVX2", {CPU_AVX2, 1, 1, 0, 0, 2}, NULL},
+        {"dot, capped at ref", {CPU_REF, 1, 1, 0, 0, 2}, NULL},
+        {"dot without its bit", {CPU_AMX, 1, 0, 0, 0, 2}, NULL},
+        {"dot without AVX-512", {CPU_AMX, 0, 1, 0, 0, 2}, NULL},
+        {"dot that does not win", {CPU_AMX, 1, 1, 0, 0, 1}, NULL},
+    };
+
+    for (size_t i = 0; i < sizeof choice / sizeof *choice; i++)
+        CK_TRUE(bf16_choose(&choice[i].facts) == choice[i].chosen, "%s: another kernel", choice[i].what);
 }
 
 static void bf16__this_machine_chooses_what_it_may_and_the_same_again(void)
