@@ -2,8 +2,8 @@
  *
  * plugins/attn_cuda/scan: what scan.c, which checks and plans a call of loci.scan/1, hands to the kernels.
  *
- *  (1) M and W are recurrences that one warp after the other cannot share: a state is kept in registers, in
- *      strips of rows, and tokens stream past it (scan_tile.h). FROZEN is that recurrence with a third state, the memory at the
+ *  (1) M and W are recurrences that one warp after the other cannot share: a state is kept in registers, in strips of
+ *      rows, and tokens stream past it (scan_tile.h). FROZEN is that recurrence with a third state, the memory at the
  *      start of the chunk; EXACT equals it up to rounding for every chunk. In float32, without tensor cores, matrix
  *      products of chunks would need more arithmetic than this and not less.
  *  (2) An item is a run and head, or in EXACT of L, a piece of SCAN_PIECE tokens of one: pieces are walked all at once
