@@ -114,8 +114,8 @@ def of_memory(records):
 
 def of_titans(r):
     form = "matrix" if r["depth"] == 1 else "MLP"
-    return [Line(f"Titans layer, {form}, {r['which']}: times as fast as titans-pytorch at chunk {r['chunk']}", ratio(r),
-                 20 if r["chunk"] == 16 else 10)]
+    return [Line(f"Titans layer, {form}, {r['which']}: times as fast as {peer} at chunk {r['chunk']}", ratio(r, peer),
+                 20 if r["chunk"] == 16 else 10) for peer in r["peers"]]
 
 
 def of_training(records):

@@ -4,10 +4,15 @@
 
     bench/memory.py core      rules alone, forward and backward, as shares of the peak (no peer)
     bench/memory.py titans    a Titans layer, projections included, beside titans-pytorch at its chunks 16 and 64
+    bench/memory.py updated   the same, its weights updated after every chunk
     bench/memory.py delta     gated delta rule beside the plain CPU forms of flash-linear-attention
 
 Layers and rules have four heads of 64 channels and 1024 tokens beside a peer, where a whole run in PyTorch takes
 seconds. Backwards beside a peer are forward and backward together, as autograd runs them.
+
+By default titans-pytorch takes the errors of all tokens of a call at the weights that it began with, so no chunk waits
+for another: less work than the recurrence of the paper, which our exact forms compute token by token and our frozen form
+chunk by chunk. With its batch_size equal to the chunk, `updated`, it computes what our frozen form does.
 """
 import importlib.util
 import pathlib
@@ -41,7 +46,7 @@ def both(s, *words):
     return rows[0]["seconds"], rows[0]["seconds"] + rows[1]["seconds"]
 
 
-def titans(s):
+def titans(s, updated=False):
     torch = s.torch()
     if not torch or not s.peer("titans-pytorch", "titans_pytorch"):
         return
@@ -53,7 +58,8 @@ def titans(s):
         found = {}
         for depth in (1, 2):
             for chunk in (16, 64):
-                m = NeuralMemory(dim=DIM, chunk_size=chunk, heads=HEADS, dim_head=WIDTH, momentum=True,
+                m = NeuralMemory(dim=DIM, chunk_size=chunk, batch_size=chunk if updated else None, heads=HEADS,
+                                 dim_head=WIDTH, momentum=True,
                                  model=MemoryMLP(WIDTH, depth=depth, expansion_factor=4.0))
 
                 def alone():
@@ -71,13 +77,14 @@ def titans(s):
             for chunk in (16, 64):
                 sets = ["--layer", "--backend=titans", "-D", DIM, "--set", f"memory.heads={HEADS}",
                         "--set", f"memory.titans.depth={depth}"]
-                if depth > 1: # whose frozen chunks are theirs; a matrix runs in its exact form
+                if depth > 1: # a matrix runs in its exact form, whatever the chunk
                     sets += ["--set", f"memory.titans.chunk={chunk}", "--set", "memory.titans.expansion=4"]
                 found[depth, chunk, "forward"], found[depth, chunk, "forward+backward"] = both(s, *sets)
         return found
 
     theirs() # a rehearsal: its first calls compile and fill caches, for seconds
-    put_beside(s, turns(s.options.rounds, {"titans-pytorch": theirs, "loci": ours}),
+    name = "titans-pytorch" + (", updated" if updated else "")
+    put_beside(s, turns(s.options.rounds, {name: theirs, "loci": ours}),
                lambda case: {"what": "titans layer", "depth": case[0], "chunk": case[1], "which": case[2]})
 
 
@@ -137,9 +144,10 @@ def put_beside(s, got, named):
 
 def main():
     p = arguments(__doc__)
-    p.add_argument("which", choices=["core", "titans", "delta"])
+    p.add_argument("which", choices=["core", "titans", "updated", "delta"])
     o = p.parse_args()
-    {"core": core, "titans": titans, "delta": delta}[o.which](Session(o))
+    run = {"core": core, "titans": titans, "updated": lambda s: titans(s, updated=True), "delta": delta}
+    run[o.which](Session(o))
 
 
 if __name__ == "__main__":

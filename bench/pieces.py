@@ -13,6 +13,7 @@ PIECES = {
     "decode": "decode.py --rounds 2 --tokens 8192 --seconds 0.5",
     "memory-core": "memory.py core --rounds 2",
     "memory-titans": "memory.py titans --rounds 2 --seconds 0.05",
+    "memory-titans-updated": "memory.py updated --rounds 1 --seconds 0.05",
     "memory-delta": "memory.py delta --rounds 2 --seconds 0.05",
     "train-small": "train_vs_pytorch.py small --peers eager,compiled,autocast --only time --rounds 2 --seconds 1.5",
     "train-small-memory": "train_vs_pytorch.py small --only memory",
