@@ -64,6 +64,29 @@ static void cuda__each_feature_equals_ref(void)
     }
 }
 
+/* Tiles of each width, in each type, are kernels of their own, and those of calls with features others again. */
+static void cuda__tiles_of_every_width_have_the_features(void)
+{
+    static const int64_t widths[][2] = {{40, 50}, {100, 70}, {132, 200}};
+    static const int features[] = {0, 8, 10, 11, 14};
+
+    for (int t = 0; t < 3; t++) {
+        pool all = {{0}, {0}, {0}};
+
+        for (size_t n = 0; n < sizeof widths / sizeof *widths; n++)
+            for (int general = 0; general < 2; general++) {
+                attn_prob *p = attn_new(1, 21, 25, 2, 2, 1, widths[n][0], widths[n][1]);
+
+                for (size_t f = 0; general && f < sizeof features / sizeof *features; f++)
+                    attn_feature(p, features[f]);
+                simt_schedule((int)n % SIMT_SCHEDULES, n);
+                add(&all, p, types[t], 0, general ? "features" : "width");
+                attn_done();
+            }
+        judge(&all, types[t], "features of every width");
+    }
+}
+
 static void cuda__combinations_equal_ref(void)
 {
     static const int64_t heads[][3] = {{1, 1, 1}, {4, 2, 2}, {4, 4, 1}, {6, 2, 3}, {4, 1, 2}};
@@ -366,6 +389,7 @@ static void cuda__a_call_that_contradicts_itself_is_refused(void)
     X(cuda__every_length_has_its_tail) \
     X(cuda__every_width_is_served) \
     X(cuda__each_feature_equals_ref) \
+    X(cuda__tiles_of_every_width_have_the_features) \
     X(cuda__combinations_equal_ref) \
     X(cuda__tiles_that_no_list_names_are_stepped_over) \
     X(cuda__families_of_scores_equal_ref) \
