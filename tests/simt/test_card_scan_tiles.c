@@ -37,7 +37,7 @@ static void judge(const family *f, const char *what)
     const double card = sqrt(f->card / f->n), plain = sqrt(f->cpu / f->n);
 
     CK_TRUE(f->n > 0 && card <= 2 * plain + 4 * 0x1p-24, "%s: %d cases are off by %g, on the CPU by %g", what, f->n,
-            plain);
+            card, plain);
 }
 
 /* The card against the CPU, in both types; what: for the message. */
