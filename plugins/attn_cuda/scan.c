@@ -144,7 +144,7 @@ static loci_status plan(const loci_scan_io *io, const loci_shape *shape, loci_ne
     j.save = (shape->flags & LOCI_X_SAVE) != 0;
     slots = (j.B * j.T) / j.seg + (j.pieces ? j.n_runs : 0); /* a piece may be a run's last, and short */
     j.n_items = j.pieces ? slots : j.n_runs;
-    j.g_channel = j.scan != LOCI_SCAN_M; /* perhaps */
+    j.g_channel = j.scan != LOCI_SCAN_M; /* a plan has no g to look at: the most that it can ask for */
     LOCI_RETURN_IF(sizes(&j, (uint64_t)slots, shape->acc.bits, &b, err));
     need->scratch += j.save && b.back > b.forward ? b.back : b.forward;
     need->saved += j.save ? (b.saved + 63) & ~UINT64_C(63) : 0;
