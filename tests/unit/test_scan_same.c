@@ -35,14 +35,16 @@ static void exact_chunks_equal_the_recurrence(void)
         }
 }
 
-/* The exact form against the recurrence in f64: widths around those of strips and vectors, lengths around those of a few
- * tokens, chunks and segments, with momentum and without, at every level of instructions. */
+/* The exact form against the recurrence in f64: widths around those of strips and vectors, lengths around those of a
+ * few tokens, chunks and segments, with momentum and without, at every level of instructions. None errs more than twice
+ * as much as the worst case of level ref, plus four rounding errors. */
 static void every_tail_of_a_strip_equals_the_recurrence(void)
 {
     static const char *const levels[] = {"ref", "avx2", "avx512"};
     static const int wide[] = {1, 15, 16, 17, 31, 33, 48, 64, 97}, long_[] = {1, 2, 3, 5, 16, 17, 63, 65, 130};
     const char *cap = getenv("LOCI_CPU");
     char *old = cap ? strdup(cap) : NULL;
+    double first = 0;
 
     for (int level = 0; level < 3; level++) {
         struct ck_host other;
@@ -67,8 +69,9 @@ static void every_tail_of_a_strip_equals_the_recurrence(void)
             CK_OK(prob_run(&other, &q, 32, true));
             q.n[Z0] = p.empty_z ? 0 : q.n[Z0];
             off = results_apart(&q, &p);
-            CK_TRUE(off < 1e-5, "%s, %d tokens, %d x %d, error %d: %g", levels[level], (int)p.T, (int)p.e, (int)p.d,
-                    p.error, off);
+            first = level == 0 && off > first ? off : first;
+            CK_TRUE(off <= 2 * first + 4 * 0x1p-24 && off < 1e-4, "%s, %d tokens, %d x %d, error %d: %g, ref %g",
+                    levels[level], (int)p.T, (int)p.e, (int)p.d, p.error, off, first);
             twin_free(&q);
             prob_free(&p);
         }
