@@ -69,6 +69,11 @@ def middle(records, *path):
     return statistics.median(found) if found else None
 
 
+def named(m):
+    """The kind of a machine, for a heading."""
+    return kind(m) + (" with AMX" if "amx_bf16" in m["has"] else "")
+
+
 def machine(records):
     m = records[0]["machine"]
     versions = {k: v for r in records for k, v in r["versions"].items()}
@@ -179,7 +184,7 @@ def scaling(records, folder):
     length = curves("length", lambda r: 1e6 * r["loci"]["seconds"] / r["T"])
     if length:
         plots.against_length(folder / "length.svg", length, "microseconds a token, forward")
-        text += "![time of a token against the length of the sequence](benchmarks/length.svg)\n\n"
+        text += f"![time of a token against the length of the sequence]({folder.name}/length.svg)\n\n"
         rows = [[n, *(number(dict(p).get(t)) for t in (256, 2048, 8192, 32768, 65536))] for n, p in length.items()]
         text += table(["forward, us a token", "T=256", "2k", "8k", "32k", "64k"], rows) + "\n"
     for y, name, label in (
@@ -188,14 +193,14 @@ def scaling(records, folder):
         found = curves("stream", y)
         if found:
             plots.against_length(folder / f"{name}.svg", found, label)
-            text += f"![{label} after T tokens](benchmarks/{name}.svg)\n\n"
+            text += f"![{label} after T tokens]({folder.name}/{name}.svg)\n\n"
     kept = {}
     for r in (r for r in mine if r["which"] == "memory"):
         name = r["layer"] + ("" if r["recompute"] == "none" else ", recomputed")
         kept.setdefault(name, []).append((r["T"], r["activation_bytes"] / 2 ** 20))
     if kept:
         plots.against_length(folder / "memory.svg", kept, "MiB of a step besides weights and optimiser")
-        text += "![memory of a training step against the length of the sequence](benchmarks/memory.svg)\n\n"
+        text += f"![memory of a training step against the length of the sequence]({folder.name}/memory.svg)\n\n"
         lengths = sorted({t for p in kept.values() for t, _ in p})
         rows = [[n, *(number(dict(p).get(t)) for t in lengths)] for n, p in kept.items()]
         text += table(["four layers trained, MiB besides weights and optimiser", *(f"T={t}" for t in lengths)], rows) + "\n"
@@ -204,15 +209,15 @@ def scaling(records, folder):
         groups.setdefault(r["layer"], []).append(r["loci"]["tokens_per_s"] / 1e3)
     if groups:
         plots.bars(folder / "threads.svg", groups, [f"{n} thread{'s' * (n > 1)}" for n in counts], "thousand tokens a second")
-        text += "![tokens a second against threads](benchmarks/threads.svg)\n\n"
+        text += f"![tokens a second against threads]({folder.name}/threads.svg)\n\n"
         text += table(["T=2048", *(f"{n} thread{'s' * (n > 1)}" for n in counts), "speed-up"],
                       [[g, *(f"{number(y)}k tokens/s" for y in ys), number(ys[-1] / ys[0])] for g, ys in groups.items()])
     return text
 
 
-PAGE = """# Benchmarks
+PAGE = """# Benchmarks: {kind}
 
-This page is made by `bench/report.py` from what `bench/run-all` measured; [bench/README.md](../bench/README.md) says how
+{others}This page is made by `bench/report.py` from what `bench/run-all` measured; [bench/README.md](../bench/README.md) says how
 to repeat it. loci and its peers ran in turns in one script, on the same threads, and a time is the median over the turns
 of medians. A share of the peak is of what the same threads reached in the same process when they did nothing but multiply
 and add; `by CPU time` is the same against the CPU time used, which neighbours on the machine disturb less. Operations are
@@ -257,6 +262,13 @@ One layer of width 512 with eight heads, f32.
 {scaling}"""
 
 
+def beside_it(out):
+    """The pages of other machines, which lie beside this one."""
+    pages = [f for f in sorted(out.parent.glob("benchmarks*.md")) if f.name != out.name]
+    links = [f"[{f.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}]({f.name})" for f in pages]
+    return f"Elsewhere: {', '.join(links)}.\n\n" if links else ""
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     p.add_argument("--results", type=pathlib.Path, default=HERE.parent / "build" / "bench" / "results")
@@ -266,7 +278,9 @@ def main():
     absent = [n for n in PIECES if not (o.results / f"{n}.jsonl").exists()]
     missing = f"Not measured for this page: {', '.join(absent)}.\n\n" if absent else ""
     parts = {f.__name__: f(records) for f in (machine, goals, attention, window, decode, memory, train, products, small)}
-    o.out.write_text(PAGE.format(**parts, missing=missing, scaling=scaling(records, o.out.with_suffix(""))), encoding="utf-8")
+    text = PAGE.format(**parts, kind=named(records[0]["machine"]), others=beside_it(o.out), missing=missing,
+                       scaling=scaling(records, o.out.with_suffix("")))
+    o.out.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
