@@ -50,13 +50,19 @@ static int64_t gcd(int64_t a, int64_t b)
     return a;
 }
 
-/* Queries in a tile: many share a copy of keys, but there should be tiles enough for any number of threads. Which,
- * follows from the sizes of the call alone. */
-static int64_t width(const cpu_call *c)
+/* Queries in a tile: many share a copy of keys, but there should be tiles enough for all threads. A backward adds up by
+ * tile, so that its width follows from the sizes of the call alone; no bit of a forward depends on it. */
+static int64_t width(const cpu_call *c, int backward)
 {
-    const int64_t lanes = c->ops->lanes, heads = c->B * c->H;
-    const int64_t most = heads * ((c->T + TILE_QUERIES - 1) / TILE_QUERIES) < 32 ? TILE_QUERIES / 2 : TILE_QUERIES;
+    const int64_t lanes = c->ops->lanes, heads = c->B * c->H, least = TILE_BACK / 2;
+    int64_t most = heads * ((c->T + TILE_BACK - 1) / TILE_BACK) < 32 ? least : TILE_BACK;
 
+    if (!backward) {
+        const int64_t tasks = 4 * (c->workers ? c->workers : 1), strip = 3 * lanes;
+
+        most = (heads * c->T / tasks + strip - 1) / strip * strip;
+        most = most < least ? least : most < TILE_QUERIES ? most : TILE_QUERIES;
+    }
     return c->T == 0 ? lanes : c->T < most ? (c->T + lanes - 1) / lanes * lanes : most;
 }
 
@@ -64,7 +70,7 @@ static int64_t width(const cpu_call *c)
  * keys read them once. A strip is a head's, and there should be work for all. No bit depends on it. */
 static int64_t bunch(const cpu_call *c)
 {
-    const int64_t most = TILE_QUERIES / (3 * c->ops->lanes), workers = c->workers ? c->workers : 1;
+    const int64_t most = TILE_BACK / (3 * c->ops->lanes), workers = c->workers ? c->workers : 1;
     int64_t n = (c->B * c->H * c->parts + 2 * workers - 1) / (2 * workers);
 
     if (c->T != 1 || n < 1)
@@ -96,7 +102,7 @@ uint64_t cpu_call_cut(cpu_call *c, int backward)
     c->groups = gcd(c->Hk, c->Hv);
     c->k_share = c->Hk ? c->H / c->Hk : 1;
     c->v_share = c->Hv ? c->H / c->Hv : 1;
-    c->wide = width(c);
+    c->wide = width(c, backward);
     c->tiles = (c->T + c->wide - 1) / c->wide;
     c->parts = c->T == 1 && parts > 1 ? (int64_t)parts : 1;
     c->bunch = bunch(c);
