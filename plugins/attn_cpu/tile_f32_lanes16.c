@@ -6,6 +6,7 @@
 #define INT int32_t
 #define LANES 16
 #define ROWS 8
+#define EXPS 4
 #ifdef __AVX2__
 #define LEVEL CPU_AVX2
 #else
