@@ -23,12 +23,12 @@
 
 extern const loci_class loci_attn_cpu_class;
 
-#define TILE_KEYS 128    /* keys a kernel works on at once; the split backward gives a task so many */
-#define TILE_GROUP 8     /* keys that are skipped, taken whole or masked together  */
+#define TILE_KEYS 128     /* keys a kernel works on at once; the split backward gives a task so many */
+#define TILE_GROUP 8      /* keys that are skipped, taken whole or masked together  */
 #define TILE_QUERIES 1056 /* of a forward's tile, at most: they share each copy of a block of keys */
-#define TILE_BACK 384    /* of a backward's                                        */
-#define TILE_PART 1024   /* keys that a task of single queries goes over, at most     */
-#define KNOWN 512        /* distances whose bucket a worker remembers              */
+#define TILE_BACK 384     /* of a backward's                                        */
+#define TILE_PART 1024    /* keys that a task of single queries goes over, at most     */
+#define KNOWN 512         /* distances whose bucket a worker remembers              */
 
 struct tile_ops;
 
