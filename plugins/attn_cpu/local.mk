@@ -20,7 +20,7 @@ if HAVE_AVX512
 noinst_LTLIBRARIES += %D%/libtile_avx512.la
 %C%_libtile_avx512_la_SOURCES = %D%/tile_f32_avx512.c
 %C%_libtile_avx512_la_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DCPU_HAVE_AVX512=1
-%C%_libtile_avx512_la_CFLAGS = $(KERNEL_CFLAGS) $(AVX512_CFLAGS) -fvisibility=hidden
+%C%_libtile_avx512_la_CFLAGS = $(KERNEL_CFLAGS) $(AVX512_CFLAGS) -falign-loops=64 -fvisibility=hidden
 endif
 if HAVE_BF16
 %C%_cpu_cppflags += -DCPU_HAVE_BF16=1
@@ -66,9 +66,12 @@ plugin_LTLIBRARIES += %D%/attn_cpu.la
 EXTRA_DIST += %D%/README.md %D%/tile.tmpl %D%/tile_back.tmpl %D%/tile_keys.tmpl %D%/tile_one.tmpl %D%/tile_pair.tmpl \
               %D%/tile_room.tmpl %D%/tile_turn.tmpl %D%/tile_vec.tmpl %D%/amx.tmpl %D%/amx_back.tmpl
 
-check_PROGRAMS += %D%/test_attn_cpu %D%/test_attn_one %D%/test_attn_desc %D%/test_attn_bf16 %D%/test_attn_bf16_edge
+check_PROGRAMS += %D%/test_attn_cpu %D%/test_attn_tile %D%/test_attn_one %D%/test_attn_desc %D%/test_attn_bf16 \
+                  %D%/test_attn_bf16_edge
 %C%_test_attn_cpu_SOURCES = %D%/test_attn_cpu.c %D%/judge.h
 %C%_test_attn_cpu_LDADD = %D%/libtile_lanes16.la %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
+%C%_test_attn_tile_SOURCES = %D%/test_attn_tile.c %D%/judge.h
+%C%_test_attn_tile_LDADD = %D%/libtile_lanes16.la %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
 %C%_test_attn_one_SOURCES = %D%/test_attn_one.c %D%/judge.h
 %C%_test_attn_one_LDADD = %D%/libtile_lanes16.la %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
 %C%_test_attn_desc_SOURCES = %D%/test_attn_desc.c %D%/judge.h

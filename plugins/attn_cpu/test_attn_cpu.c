@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * attention/cpu against attention/ref at lengths around every tile and vector, in every combination of features, with
- * any number of threads, in any cutting; and its exponential.
+ * any number of threads; and its exponential.
  */
 #include "judge.h"
 
@@ -106,27 +106,6 @@ static void cpu__each_feature_and_their_combinations_equal_ref(void)
         attn_done();
     }
     judge(&all, "combinations");
-}
-
-/* Tiles of both widths, several strips and blocks, and the tails of each. */
-static void cpu__many_strips_share_their_keys(void)
-{
-    static const int64_t size[][5] = {{1, 400, 300, 2, 1}, {1, 193, 129, 1, 1}, {1, 390, 140, 16, 2}};
-    pool all = {{{0}}, {0}, {0}};
-
-    for (int n = 0; n < 3; n++)
-        for (int f = n == 2; f < (n == 2 ? 2 : 3); f++) {
-            attn_prob *p = attn_new(size[n][0], size[n][1], size[n][2], size[n][3], size[n][4], size[n][4], 4, 3);
-
-            p->a.causal = f > 0;
-            p->a.window_left = f == 2 ? 70 : -1;
-            if (f == 0)
-                p->slopes = attn_real(p->H, 0.1);
-            check_double(p, n % 2, "strips");
-            add_float(&all, p, n % 2);
-            attn_done();
-        }
-    judge(&all, "strips");
 }
 
 static void cpu__far_positions_equal_ref(void)
@@ -388,7 +367,6 @@ static void cpu__an_undefined_value_reaches_only_who_sees_it(void)
     X(cpu__float_errs_at_most_twice_as_much_as_ref) \
     X(cpu__every_length_and_width_has_its_tail) \
     X(cpu__each_feature_and_their_combinations_equal_ref) \
-    X(cpu__many_strips_share_their_keys) \
     X(cpu__far_positions_equal_ref) \
     X(cpu__empty_sizes_are_served) \
     X(cpu__threads_do_not_change_a_bit) \
