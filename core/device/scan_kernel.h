@@ -30,6 +30,7 @@
 #define SCAN_READ_TOK 64   /* tokens of a segment of READ                                 */
 #define SCAN_EXACT_TOK 64  /* tokens of a segment of the exact forms of L and M      */
 #define SCAN_FROZEN_TOK 64 /* tokens of a segment of the frozen form, at most           */
+#define SCAN_PART 16       /* tokens of a chunk of a way back that goes in chunks          */
 #define SCAN_BLOCK 512     /* channels of an item of D                                     */
 #define SCAN_STRIP 8       /* rows of the state that are replayed together                 */
 
@@ -77,6 +78,12 @@ extern const scan_kernel loci_scan_f64__ref;
 static inline bool scan_strips(const scan_job *j)
 {
     return j->scan == LOCI_SCAN_W || (j->scan != LOCI_SCAN_D && j->exact);
+}
+
+/* Does the way back take a segment in chunks? Then q, dy and gradients of rows are packed chunk by chunk. */
+static inline bool scan_parts(const scan_job *j)
+{
+    return j->back && (j->scan == LOCI_SCAN_M ? j->exact || j->frozen : j->scan == LOCI_SCAN_L && j->exact);
 }
 
 /* Elements of a state of one head in a lane or a checkpoint. */
