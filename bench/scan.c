@@ -15,7 +15,8 @@
  *
  * D is measured in bytes: v and g read, y written, against a triad of the same three streams. WORD: only rows whose
  * name contains it. LOCI_CPU=ref|avx2|avx512 caps the instructions. With one thread times are of the processor, so that
- * what neighbours take counts only by the caches they leave.
+ * what neighbours take counts only by the caches they leave. A model's memory is on large pages where the kernel gives
+ * them; GLIBC_TUNABLES=glibc.malloc.hugetlb=1 asks for them here.
  */
 #include "core/bench/fma.h"
 #include "core/bench/impl.h"
