@@ -72,6 +72,15 @@ static inline float *bf16_lse(const loci_tensor *t, int64_t b, int64_t h, int64_
     return (float *)loci_ptr(t) + b * t->strides[0] + h * t->strides[1] + i * t->strides[2];
 }
 
+/* Calls a row of d or e elements into the second cache. */
+static inline void bf16_fetch(const loci_tensor *t, int64_t b, int64_t i, int64_t h)
+{
+    const char *row = (const char *)bf16_at(t, b, i, h);
+
+    for (int64_t x = 0; x < t->shape[3] * 2; x += 64)
+        __builtin_prefetch(row + x, 0, 2);
+}
+
 INLINE __mmask32 bf16_below(int64_t n)
 {
     return n >= 32 ? 0xffffffffu : n <= 0 ? 0 : (1u << n) - 1;
@@ -283,8 +292,15 @@ static inline void bf16_pack(const cpu_call *c, bf16_room *r, int64_t b, int64_t
     }
     while (r->from > from)
         pack(c, r, --r->from);
-    while (r->to < to)
+    while (r->to < to) {
+        const int64_t next = (r->to + 1) * BF16_GROUP;
+
+        for (int64_t j = next; j < next + BF16_GROUP && j < r->end; j++) {
+            bf16_fetch(c->io->k, b, j, kh);
+            bf16_fetch(c->io->v, b, j, vh);
+        }
         pack(c, r, r->to++);
+    }
 }
 
 /* The largest magnitude of the groups that the unit sees. (3) */
