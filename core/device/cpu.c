@@ -11,6 +11,7 @@
 #include "core/device/kern.h"
 #include "core/device/pool.h"
 #include "core/device/scan.h"
+#include "isa/amx_may.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static int machine_level(void)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
-            return LOCI_CPU_AVX512;
+            return LOCI_HAVE_AMX && amx_bits() && amx_permitted() ? LOCI_CPU_AMX : LOCI_CPU_AVX512;
         return LOCI_CPU_AVX2;
     }
 #endif
@@ -63,6 +64,8 @@ static void cap_libraries(int level)
 #if LOCI_HAVE_ONEDNN
     if (level == LOCI_CPU_AVX2 && machine_level() > LOCI_CPU_AVX2)
         dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
+    if (level == LOCI_CPU_AVX512 && machine_level() > LOCI_CPU_AVX512)
+        dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core_bf16);
 #else
     (void)level;
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * amx.tmpl and amx_back.tmpl on a processor with AMX. */
-#include "amx_hard.h"
+#include "../../isa/amx_hard.h"
 #define AMX_NAME bf16_amx
 #include "amx_rows.h"
 #include "amx.tmpl"

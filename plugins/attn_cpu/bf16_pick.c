@@ -8,10 +8,9 @@
 #include <pthread.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
+#include "../../isa/amx_may.h"
 #include "bf16.h"
 
 #define WINS 1.2
@@ -20,34 +19,15 @@ const bf16_ops *attn_cpu_bf16_only;
 const bf16_ops attn_cpu_bf16_none = {.name = "none"};
 
 #if defined(__x86_64__)
-#define ARCH_REQ_XCOMP_PERM 0x1023
-#define TILE_DATA 18 /* the component of XSAVE that holds tiles; 17 is their configuration */
-
-/* The system saves tiles (XCR0), and lets this process use them. */
-static int tiles_permitted(void)
-{
-    uint32_t low, high, a, b, c, d;
-
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
-        return 0;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return (low >> (TILE_DATA - 1) & 3) == 3 && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0;
-}
-
 static bf16_facts facts_of_machine(void)
 {
     bf16_facts f = {.vectors = tile_machine() >= CPU_AVX512};
     uint32_t a, b, c, d;
 
-    if (f.vectors && __get_cpuid_count(7, 0, &a, &b, &c, &d)) {
-        uint32_t leaves = a;
-
-        const int tiles = (d >> 22 & 1) && (d >> 24 & 1) && (c >> 1 & 1) && (b >> 8 & 1);
-
-        f.dot_bit = leaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
-        f.amx_bits = tiles && f.dot_bit;
-    }
-    f.amx_os = f.amx_bits && CPU_HAVE_AMX && tiles_permitted();
+    if (f.vectors && __get_cpuid_count(7, 0, &a, &b, &c, &d) && a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d))
+        f.dot_bit = a >> 5 & 1;
+    f.amx_bits = f.vectors && amx_bits();
+    f.amx_os = f.amx_bits && CPU_HAVE_AMX && amx_permitted();
 #if CPU_HAVE_BF16
     if (f.dot_bit && !f.amx_os) {
         const bf16_rates rates = attn_cpu_bf16_rates();

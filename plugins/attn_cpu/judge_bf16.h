@@ -10,7 +10,7 @@
 #ifndef ATTN_CPU_JUDGE_BF16_H
 #define ATTN_CPU_JUDGE_BF16_H
 
-#include "amx_emulated.h"
+#include "isa/amx_emulated.h"
 #include "bf16.h"
 #include "judge.h"
 

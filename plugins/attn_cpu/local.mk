@@ -34,12 +34,12 @@ if HAVE_AMX
 %C%_cpu_cppflags += -DCPU_HAVE_AMX=1
 %C%_cpu_tiles += %D%/libtile_amx.la
 noinst_LTLIBRARIES += %D%/libtile_amx.la
-%C%_libtile_amx_la_SOURCES = %D%/amx.c %D%/amx_hard.h %D%/amx_rows.h %D%/bf16_room.h
+%C%_libtile_amx_la_SOURCES = %D%/amx.c %D%/amx_rows.h %D%/bf16_room.h
 %C%_libtile_amx_la_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DCPU_HAVE_AMX=1
 %C%_libtile_amx_la_CFLAGS = $(KERNEL_CFLAGS) $(AMX_CFLAGS) -fvisibility=hidden
 # The same text for processors without, for its tests.
 check_LTLIBRARIES += %D%/libamx_emulated.la
-%C%_libamx_emulated_la_SOURCES = %D%/amx_emulated.c %D%/amx_emulated.h %D%/amx_rows.h %D%/bf16_room.h
+%C%_libamx_emulated_la_SOURCES = %D%/amx_emulated.c %D%/amx_rows.h %D%/bf16_room.h
 %C%_libamx_emulated_la_CPPFLAGS = $(PLUGIN_CPPFLAGS) -DCPU_HAVE_AMX=1
 %C%_libamx_emulated_la_CFLAGS = $(KERNEL_CFLAGS) $(AMX_CFLAGS)
 amx_emulated = %D%/libamx_emulated.la
@@ -77,10 +77,10 @@ check_PROGRAMS += %D%/test_attn_cpu %D%/test_attn_tile %D%/test_attn_one %D%/tes
 %C%_test_attn_one_LDADD = %D%/libtile_lanes16.la %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
 %C%_test_attn_desc_SOURCES = %D%/test_attn_desc.c %D%/judge.h
 %C%_test_attn_desc_LDADD = %D%/libtile_lanes16.la %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
-%C%_test_attn_bf16_SOURCES = %D%/test_attn_bf16.c %D%/judge_bf16.h %D%/judge.h %D%/amx_emulated.h
+%C%_test_attn_bf16_SOURCES = %D%/test_attn_bf16.c %D%/judge_bf16.h %D%/judge.h
 %C%_test_attn_bf16_CPPFLAGS = $(AM_CPPFLAGS) $(%C%_cpu_cppflags)
 %C%_test_attn_bf16_LDADD = $(amx_emulated) %D%/libtile_lanes16.la %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
-%C%_test_attn_bf16_edge_SOURCES = %D%/test_attn_bf16_edge.c %D%/judge_bf16.h %D%/judge.h %D%/amx_emulated.h
+%C%_test_attn_bf16_edge_SOURCES = %D%/test_attn_bf16_edge.c %D%/judge_bf16.h %D%/judge.h
 %C%_test_attn_bf16_edge_CPPFLAGS = $(AM_CPPFLAGS) $(%C%_cpu_cppflags)
 %C%_test_attn_bf16_edge_LDADD = $(amx_emulated) %D%/libtile_lanes16.la %D%/libattn_cpu.la plugins/attn_ref/libattn_ref.la libloci.la $(CUNIT_LIBS) -lm
 

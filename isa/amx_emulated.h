@@ -7,8 +7,8 @@
  *
  * Tiles belong to the thread. To use one without a configuration is an error here as it is there, and ends the program.
  */
-#ifndef ATTN_CPU_AMX_EMULATED_H
-#define ATTN_CPU_AMX_EMULATED_H
+#ifndef LOCI_ISA_AMX_EMULATED_H
+#define LOCI_ISA_AMX_EMULATED_H
 
 #include <math.h>
 #include <stdint.h>

@@ -6,8 +6,8 @@
  * Not the compiler's intrinsics: GCC 12's name only 8 of the 64 bytes that ldtilecfg reads and no memory that tileloadd
  * does, so stores before them may be dropped or moved.
  */
-#ifndef ATTN_CPU_AMX_HARD_H
-#define ATTN_CPU_AMX_HARD_H
+#ifndef LOCI_ISA_AMX_HARD_H
+#define LOCI_ISA_AMX_HARD_H
 
 #include <stdint.h>
 
