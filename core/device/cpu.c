@@ -8,6 +8,7 @@
 #include "core/device/cpu.h"
 #include "core/device/fused.h"
 #include "core/device/gemm.h"
+#include "core/device/gemm_tile.h"
 #include "core/device/kern.h"
 #include "core/device/pool.h"
 #include "core/device/scan.h"
@@ -184,16 +185,27 @@ static loci_status open_device(loci_module **out, int threads, loci_error *err)
     return LOCI_OK;
 }
 
-loci_status loci_cpu_round_products(loci_module *dev, loci_error *err)
+loci_status loci_cpu_round_with(loci_module *dev, const loci_tiles *tiles, size_t room, loci_error *err)
 {
     if (dev->kern.bf16)
         return LOCI_OK;
-    if (dev->kern.level < LOCI_CPU_AVX512 || !loci_library_has_bf16())
-        return loci_fail(err, LOCI_E_UNSUPPORTED,
-                         "products in bf16 need oneDNN and a processor with AVX512-BF16 or AMX that LOCI_CPU does not "
-                         "cap: set run.compute = f32");
-    dev->kern.bf16 = loci_rooms_new(loci_pool_workers(dev->pool), LOCI_BF16_ROOM);
+    dev->kern.bf16 = loci_rooms_new(loci_pool_workers(dev->pool), room);
+    dev->kern.tiles = tiles;
     return dev->kern.bf16 ? LOCI_OK : loci_fail(err, LOCI_E_NOMEM, "no memory for products in bf16");
+}
+
+loci_status loci_cpu_round_products(loci_module *dev, loci_error *err)
+{
+#if LOCI_HAVE_AMX
+    if (dev->kern.level >= LOCI_CPU_AMX)
+        return loci_cpu_round_with(dev, &loci_tiles_amx, LOCI_TILE_ROOM, err);
+#endif
+    if (dev->kern.level < LOCI_CPU_AVX512 || !loci_library_has_bf16())
+        return loci_fail(
+            err, LOCI_E_UNSUPPORTED,
+            "products in bf16 need a processor with AMX, or oneDNN and one with AVX512-BF16, that LOCI_CPU "
+            "does not cap: set run.compute = f32");
+    return loci_cpu_round_with(dev, NULL, LOCI_BF16_ROOM, err);
 }
 
 void loci_cpu_close(loci_module *dev)
@@ -245,10 +257,11 @@ static const loci_class cpu_class = {
     .kind = LOCI_KIND_DEVICE,
     .version = "1.0.0",
     .summary = "host memory and a pool of threads",
-    .doc = "Products by oneDNN or a CBLAS, one thread per block of C; everything else by loops compiled for baseline\n"
-           "x86-64, AVX2 and AVX-512. LOCI_CPU = ref, avx2, avx512 caps the instruction set.\n"
-           "Cost: the bits of a result do not depend on the number of threads, the time does.\n"
-           "Use: always there; run.device = cpu names it.",
+    .doc =
+        "Products by oneDNN or a CBLAS, one thread per block of C, those of bf16 by AMX; everything else by loops\n"
+        "compiled for baseline x86-64, AVX2 and AVX-512. LOCI_CPU = ref, avx2, avx512, amx caps the instruction set.\n"
+        "Cost: the bits of a result do not depend on the number of threads, the time does.\n"
+        "Use: always there; run.device = cpu names it.",
     .fit = cpu_fit,
     .create = cpu_create,
     .destroy = loci_cpu_close,

@@ -27,9 +27,13 @@ extern const loci_ops loci_cpu_ops; /* ops.c; loci.scan/1 is in core/device/scan
 /* Open the device with so many threads, the caller included; 0 or less: one per core this process may use. Close it
  * with loci_cpu_close. */
 loci_status loci_cpu_open(loci_module **out, const loci_device_class **iface, int threads, loci_error *err);
-/* From now on the operands of float32 products are rounded to bfloat16; sums stay float32. LOCI_E_UNSUPPORTED where the
- * library or the processor, as capped by LOCI_CPU, has no such product. */
+/* From now on the operands of float32 products are rounded to bfloat16; sums stay float32. LOCI_E_UNSUPPORTED where
+ * neither this build nor its library has such a product for the processor, as capped by LOCI_CPU. */
 loci_status loci_cpu_round_products(loci_module *dev, loci_error *err);
+/* The same by these tiles (gemm_tile.h), or by the library when NULL, in rooms of so many bytes; whatever the
+ * processor. */
+struct loci_tiles;
+loci_status loci_cpu_round_with(loci_module *dev, const struct loci_tiles *tiles, size_t room, loci_error *err);
 void loci_cpu_close(loci_module *dev); /* accepts NULL */
 
 /* LOCI_CPU_*: what this machine can run, capped by LOCI_CPU. */

@@ -6,22 +6,26 @@
  *      over the whole of K. So the bits do not depend on the number of threads, whatever library computes a block.
  *  (2) Batch axes along which B does not move become more rows of one product, where the strides of A and C allow it:
  *      [B,T,D] times a weight is one product of B T rows. A triangular product is left whole: one block per item.
- *  (3) float32 goes to oneDNN, else to a CBLAS, with operands rounded to bfloat16 where the device was told so
- *      (gemm_bf16.c); blocks of few rows or of less work than the kernels say of themselves, rows the libraries cannot
- *      address, float64, and everything at level ref go to our own tiles (kern_gemm.tmpl).
+ *  (3) float32 goes to oneDNN, else to a CBLAS; blocks of few rows or of less work than the kernels say of themselves,
+ *      rows the libraries cannot address, float64, and everything at level ref go to our own kernels (kern_gemm.tmpl).
+ *  (4) Where the device was told to round operands to bfloat16, products go to tiles of AMX (gemm_tile.h) or, without
+ *      them, to oneDNN (gemm_bf16.c). Small ones do not, and tiles leave out those of few rows or columns, too.
  */
 #include "core/device/gemm.h"
+#include "core/device/gemm_tile.h"
 #include "core/device/ops.h"
 
-#define SMALL (20 * 20 * 20)      /* multiplications: below, a library's overhead shows */
-#define ROWS_LEAST 8              /* rows; */
-#define ROWS_MOST 32              /* up to so many our tiles win whatever the work is */
-#define LEAST (INT64_C(1) << 17)  /* of a block: below, a task's overhead shows */
-#define MOST (INT64_C(1) << 28)   /* of a block: some milliseconds */
+#define SMALL (20 * 20 * 20)     /* multiplications: below, a library's overhead shows */
+#define ROWS_LEAST 8             /* rows; */
+#define ROWS_MOST 32             /* up to so many our tiles win whatever the work is */
+#define LEAST (INT64_C(1) << 17) /* of a block: below, a task's overhead shows */
+#define MOST (INT64_C(1) << 28)  /* of a block: some milliseconds */
 #define SQUARE \
     (INT64_C(1) << 17) /* elements of a block of C below which MOST does not cut it: it would be packed too often */
 #define WANTED 8       /* blocks, where they stay above LEAST */
 #define EDGE 64
+
+#define TILED 8 /* rows and columns from which on tiles win, though they are padded to 32 */
 
 typedef struct gemm_job {
     const loci_kern *k;
@@ -60,12 +64,12 @@ static void lower_item(const gemm_job *j, const char *a, const char *b, char *c)
     }
 }
 
-/* Is a block of M x N ours (3)? What was measured to win. */
+/* Is a block of M x N ours (3)? What was measured to win. A corner of a product is rounded as the rest is. */
 static bool ours(const gemm_job *j, int64_t M, int64_t N)
 {
     const double work = (double)M * (double)N * (double)j->K;
 
-    if (!j->library || j->lower || work < SMALL)
+    if (!j->library || j->lower || (j->bf16 ? (double)j->M * (double)j->N * (double)j->K : work) < SMALL)
         return true;
     return !j->bf16 && M >= ROWS_LEAST && (M <= ROWS_MOST || work <= j->k->gemm_most);
 }
@@ -208,8 +212,37 @@ static bool library_can(gemm_job *j)
     return a && b && addressable(j->M, j->N, &j->c_row, 1);
 }
 
+/* (4) */
+static bool tiled(const gemm_job *j)
+{
+    return j->k->size == sizeof(float) && !j->lower && j->alpha != 0 && j->M >= TILED && j->N >= TILED &&
+           (double)j->M * (double)j->N * (double)j->K >= SMALL && (j->a_row == 1 || j->a_col == 1) &&
+           (j->b_row == 1 || j->b_col == 1);
+}
+
+static loci_status by_tiles(const loci_exec *x, const gemm_job *j, const loci_kern_set *set)
+{
+    const loci_tile_product product = {.M = j->M,
+                                       .N = j->N,
+                                       .K = j->K,
+                                       .a_row = j->a_row,
+                                       .a_col = j->a_col,
+                                       .b_row = j->b_row,
+                                       .b_col = j->b_col,
+                                       .c_row = j->c_row,
+                                       .batch = &j->batch,
+                                       .a = j->a,
+                                       .b = j->b,
+                                       .c = j->c,
+                                       .alpha = (float)j->alpha,
+                                       .beta = (float)j->beta};
+
+    return loci_gemm_tiles(x, set->tiles, set->bf16, &product);
+}
+
 loci_status loci_op_gemm(const loci_exec *x, const loci_gemm *g, loci_error *err)
 {
+    const loci_kern_set *set = loci_ops_kern_set(x);
     gemm_job j;
     int r;
     double work;
@@ -245,9 +278,11 @@ loci_status loci_op_gemm(const loci_exec *x, const loci_gemm *g, loci_error *err
     j.lower = g->flags & LOCI_GEMM_LOWER;
     if (!j.lower)
         merge_rows(&j);
-    j.bf16 = j.k->size == sizeof(float) && !j.lower ? loci_ops_bf16(x) : NULL;
+    if (set->tiles && tiled(&j))
+        return by_tiles(x, &j, set);
+    j.bf16 = j.k->size == sizeof(float) && !j.lower && !set->tiles ? set->bf16 : NULL;
     cut(&j);
-    j.library = j.k->size == sizeof(float) && j.K > 0 && loci_ops_level(x) > LOCI_CPU_REF && library_can(&j);
+    j.library = j.k->size == sizeof(float) && j.K > 0 && set->level > LOCI_CPU_REF && library_can(&j);
     work = (double)j.mb * (double)j.nb * (double)j.K;
     status = loci_ops_for(x, j.batch.count * j.m_blocks * j.n_blocks, work > LEAST ? 1 : (int64_t)(LEAST / (work + 1)),
                           gemm_task, &j);

@@ -72,7 +72,8 @@ typedef struct loci_kern {
 typedef struct loci_kern_set {
     int level; /* LOCI_CPU_*: the cap for libraries and for the scans too */
     const loci_kern *f32, *f64;
-    struct loci_rooms *bf16; /* not NULL: the operands of products are rounded to bfloat16, in these rooms */
+    struct loci_rooms *bf16;        /* not NULL: the operands of products are rounded to bfloat16, in these rooms */
+    const struct loci_tiles *tiles; /* and multiplied by these, in place of a library */
 } loci_kern_set;
 
 extern const loci_kern loci_kern_f64;

@@ -13,29 +13,19 @@
 
 /* ---- kernels ---------------------------------------------------------------------------------------------------- */
 
-static const loci_kern_set *kern_set(const loci_exec *x)
+const loci_kern_set *loci_ops_kern_set(const loci_exec *x)
 {
-    static const loci_kern_set plain = {LOCI_CPU_REF, &loci_kern_f32_ref, &loci_kern_f64, NULL};
+    static const loci_kern_set plain = {.level = LOCI_CPU_REF, .f32 = &loci_kern_f32_ref, .f64 = &loci_kern_f64};
     const loci_kern_set *set = x->host->get_ext(x->host, x->device, LOCI_EXT_KERN);
 
     return set ? set : &plain;
-}
-
-int loci_ops_level(const loci_exec *x)
-{
-    return kern_set(x)->level;
-}
-
-struct loci_rooms *loci_ops_bf16(const loci_exec *x)
-{
-    return kern_set(x)->bf16;
 }
 
 const loci_kern *loci_ops_kern(const loci_exec *x, const char *op, const loci_tensor *t, loci_error *err)
 {
     const int bits = loci_ops_bits(op, t, err);
 
-    return bits == 32 ? kern_set(x)->f32 : bits == 64 ? kern_set(x)->f64 : NULL;
+    return bits == 32 ? loci_ops_kern_set(x)->f32 : bits == 64 ? loci_ops_kern_set(x)->f64 : NULL;
 }
 
 /* ---- sums over rows --------------------------------------------------------------------------------------------- */
@@ -73,7 +63,8 @@ static loci_status columns(const loci_exec *x, const loci_kern *k, int64_t rows,
 {
     double partial[PARTIAL];
     int64_t strips = (n + strip - 1) / strip, shards = PARTIAL / (strips * strip);
-    columns_job j = {.k = k, .add = add, .arg = arg, .out = out, .partial = partial, .rows = rows, .n = n, .strip = strip};
+    columns_job j = {
+        .k = k, .add = add, .arg = arg, .out = out, .partial = partial, .rows = rows, .n = n, .strip = strip};
     loci_status status;
 
     if (n == 0)

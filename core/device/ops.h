@@ -21,10 +21,8 @@
 
 /* The kernels for t's type; NULL, with the reason in err, for a type other than f32 and f64. */
 const loci_kern *loci_ops_kern(const loci_exec *x, const char *op, const loci_tensor *t, loci_error *err);
-/* LOCI_CPU_* of the device of the call. */
-int loci_ops_level(const loci_exec *x);
-/* Memory for rounded operands of products; NULL: they are not rounded. */
-struct loci_rooms *loci_ops_bf16(const loci_exec *x);
+/* What the device of the call uses. */
+const loci_kern_set *loci_ops_kern_set(const loci_exec *x);
 
 static inline loci_status loci_ops_for(const loci_exec *x, int64_t n, int64_t grain, loci_task_fn fn, void *arg)
 {

@@ -43,6 +43,11 @@ void loci_rooms_free(loci_rooms *r)
     loci_free(r);
 }
 
+size_t loci_room_bytes(const loci_rooms *r)
+{
+    return r->bytes;
+}
+
 void *loci_room_take(loci_rooms *r)
 {
     for (;; sched_yield()) /* (2) */

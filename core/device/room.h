@@ -16,7 +16,8 @@ typedef struct loci_rooms loci_rooms;
 
 /* n rooms of so many bytes, each on a boundary of 64; NULL: no memory. */
 loci_rooms *loci_rooms_new(uint32_t n, size_t bytes);
-void loci_rooms_free(loci_rooms *r); /* accepts NULL */
+void loci_rooms_free(loci_rooms *r);         /* accepts NULL */
+size_t loci_room_bytes(const loci_rooms *r); /* of one: what was asked for, or a little more */
 void *loci_room_take(loci_rooms *r);
 void loci_room_give(loci_rooms *r, void *room);
 
