@@ -19,7 +19,7 @@ PIECES = {
     "train-small-memory": "train_vs_pytorch.py small --only memory",
     "train-124m": "train_vs_pytorch.py 124m --peers eager --only time --rounds 2 --seconds 0.1",
     "train-124m-compiled": "train_vs_pytorch.py 124m --peers compiled --only time --rounds 1 --seconds 0.1",
-    "train-124m-autocast": "train_vs_pytorch.py 124m --peers autocast --only time --rounds 1 --seconds 0.1",
+    "train-124m-autocast": "train_vs_pytorch.py 124m --peers autocast --only time --set run.compute=bf16 --rounds 1 --seconds 0.1",
     "train-124m-memory": "train_vs_pytorch.py 124m --only memory",
     "gemm": "gemm.py --rounds 2 --seconds 0.2",
     "small": "small.py",
