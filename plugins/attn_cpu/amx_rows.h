@@ -43,7 +43,7 @@ static void turn_rows(uint32_t *to, int64_t step, const loci_tensor *t, int64_t 
 
         for (int64_t i = 0; i < 16; i++)
             row[i] = part(t, b, first + i, rows, h, x);
-        bf16_transpose(row);
+        isa_transpose(row);
         for (int64_t i = 0; i < 16; i++)
             _mm512_store_si512(to + i * 16, row[i]);
     }
@@ -64,7 +64,7 @@ INLINE void pair_rows(uint32_t *to, const loci_tensor *t, int64_t b, int64_t fir
                                at + 1 < rows ? bf16_at(t, b, at + 1, h) + x : NULL, m);
         }
         if (turned)
-            bf16_transpose(row);
+            isa_transpose(row);
         for (int64_t i = 0; i < 16; i++)
             _mm512_store_si512(to + i * 16, row[i]);
     }

@@ -74,7 +74,7 @@ static void load_queries(const cpu_call *c, dot_room *r, int64_t b, int64_t h)
                              ? _mm512_maskz_loadu_epi16(bf16_below(c->d - x), bf16_at(c->io->q, b, r->r.i0 + at, h) + x)
                              : _mm512_setzero_si512();
             }
-            bf16_transpose(row);
+            isa_transpose(row);
             for (int64_t i = 0; i < 16 && x / 2 + i < (c->d + 1) / 2; i++)
                 r->qt[(x / 2 + i) * 3 + v] = row[i];
         }
@@ -210,7 +210,7 @@ static void store(const cpu_call *c, dot_room *r, int64_t b, int64_t h)
             for (int64_t i = 0; i < 16; i++)
                 row[i] = x + i < c->e ? _mm512_castps_si512(_mm512_mul_ps(r->out[(x + i) * 3 + v], share))
                                       : _mm512_setzero_si512();
-            bf16_transpose(row);
+            isa_transpose(row);
             for (int64_t i = 0; i < 16 && 16 * v + i < here; i++)
                 _mm256_mask_storeu_epi16(bf16_at(c->io->o, b, r->r.i0 + 16 * v + i, h) + x, m,
                                          bf16_round(_mm512_castsi512_ps(row[i])));
