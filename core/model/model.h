@@ -60,7 +60,7 @@ typedef struct loci_pass {
         uint64_t x, saved, compose_saved, state;
     } * layers; /* where layer i's input, pieces and state begin, and what its composition saves */
     void *saved, *scratch, *host;
-    const struct loci_pass *lender; /* NULL, or whose saved, scratch and host serve where they are large enough */
+    const struct loci_pass *lender; /* NULL, or whose memory serves where it is large enough */
     void *state_in, *state_out, *state_grad; /* in and out are one without SAVE */
     loci_view pos;
     int32_t *pos_data;
@@ -75,7 +75,8 @@ typedef struct loci_pass {
 loci_status loci_pass_new(loci_pass **out, loci_model *m, int64_t rows, int64_t seq, int64_t runs, int64_t states,
                           int64_t capacity, uint64_t flags, loci_error *err);
 /* Before alloc: p will compute in the memory of a pass that is allocated by then and outlives it, and never computes between
- * that one's forward and backward. State stays its own. */
+ * that one's forward and what follows it, backward and carry. The lender's state_in is never touched; without SAVE p's state
+ * lies in a saving lender's state_out, and lasts until that one's next forward. */
 void loci_pass_borrow(loci_pass *p, const loci_pass *lender);
 loci_status loci_pass_alloc(loci_pass *p, loci_error *err);
 uint64_t loci_pass_bytes(const loci_pass *p); /* what alloc will take */

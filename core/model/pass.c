@@ -16,7 +16,7 @@
 #include "core/model/pass.h"
 #include <assert.h>
 
-#define HEAD_BYTES (UINT64_C(128) << 20)
+#define HEAD_BYTES (UINT64_C(64) << 20)
 
 /* (4), in pieces of one size. */
 int64_t loci_head_rows(const loci_pass *p)
@@ -184,22 +184,27 @@ static bool lent(const loci_pass *p, uint64_t there, uint64_t wanted)
     return p->lender && wanted <= there;
 }
 
-/* Of the three memories that may be borrowed. */
+/* What a pass with SAVE leaves in its state_out is done with when its backward is and has been carried over. */
+static bool state_lent(const loci_pass *p)
+{
+    return p->lender && p->lender->session.flags & LOCI_X_SAVE && !(p->session.flags & LOCI_X_SAVE) &&
+           lent(p, p->lender->state_bytes, p->state_bytes);
+}
+
+/* Of the memories that may be borrowed. */
 static uint64_t own_bytes(const loci_pass *p)
 {
     const loci_pass *l = p->lender ? p->lender : p;
+    const uint64_t states = p->session.flags & LOCI_X_SAVE ? 2 : 1;
 
     return (lent(p, l->saved_bytes, p->saved_bytes) ? 0 : p->saved_bytes) +
            (lent(p, l->scratch_bytes, p->scratch_bytes) ? 0 : p->scratch_bytes) +
-           (lent(p, l->host_bytes, p->host_bytes) ? 0 : p->host_bytes);
+           (lent(p, l->host_bytes, p->host_bytes) ? 0 : p->host_bytes) + (state_lent(p) ? 0 : states * p->state_bytes);
 }
 
 uint64_t loci_pass_bytes(const loci_pass *p)
 {
-    uint64_t states = p->session.flags & LOCI_X_SAVE ? 2 : 1;
-
-    return own_bytes(p) + states * p->state_bytes + p->grad_bytes +
-           (uint64_t)(p->session.rows * p->session.seq) * sizeof(int32_t) +
+    return own_bytes(p) + p->grad_bytes + (uint64_t)(p->session.rows * p->session.seq) * sizeof(int32_t) +
            (uint64_t)p->session.runs * sizeof(loci_run);
 }
 
@@ -212,7 +217,7 @@ loci_status loci_pass_alloc(loci_pass *p, loci_error *err)
     p->saved = lent(p, l->saved_bytes, p->saved_bytes) ? l->saved : loci_device_alloc(cx, p->saved_bytes);
     p->scratch = lent(p, l->scratch_bytes, p->scratch_bytes) ? l->scratch : loci_device_alloc(cx, p->scratch_bytes);
     p->host = lent(p, l->host_bytes, p->host_bytes) ? l->host : loci_alloc(p->host_bytes);
-    p->state_in = loci_device_alloc(cx, p->state_bytes);
+    p->state_in = state_lent(p) ? l->state_out : loci_device_alloc(cx, p->state_bytes);
     p->state_out = save ? loci_device_alloc(cx, p->state_bytes) : p->state_in;
     p->state_grad = save ? loci_device_alloc(cx, p->grad_bytes) : NULL;
     p->pos_data = loci_alloc((size_t)tokens_of(p) * sizeof *p->pos_data);
@@ -243,7 +248,7 @@ void loci_pass_free(loci_pass *p)
         loci_device_free(p->model->cx, p->scratch);
     if (p->state_out && p->state_out != p->state_in)
         loci_device_free(p->model->cx, p->state_out);
-    if (p->state_in)
+    if (p->state_in && !state_lent(p))
         loci_device_free(p->model->cx, p->state_in);
     if (p->state_grad)
         loci_device_free(p->model->cx, p->state_grad);
