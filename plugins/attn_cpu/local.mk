@@ -64,8 +64,8 @@ plugin_LTLIBRARIES += %D%/attn_cpu.la
 %C%_attn_cpu_la_LDFLAGS = $(PLUGIN_LDFLAGS)
 %C%_attn_cpu_la_LIBADD = %D%/libattn_cpu.la -lm
 EXTRA_DIST += %D%/README.md %D%/tile.tmpl %D%/tile_back.tmpl %D%/tile_keys.tmpl %D%/tile_one.tmpl %D%/tile_pair.tmpl \
-              %D%/tile_room.tmpl %D%/tile_turn.tmpl %D%/tile_vec.tmpl %D%/amx.tmpl %D%/amx_room.tmpl %D%/amx_back.tmpl \
-              %D%/amx_back_room.tmpl
+              %D%/tile_room.tmpl %D%/tile_rows.tmpl %D%/tile_turn.tmpl %D%/tile_vec.tmpl %D%/amx.tmpl %D%/amx_room.tmpl \
+              %D%/amx_back.tmpl %D%/amx_back_room.tmpl
 
 check_PROGRAMS += %D%/test_attn_cpu %D%/test_attn_tile %D%/test_attn_one %D%/test_attn_desc %D%/test_attn_bf16 \
                   %D%/test_attn_bf16_edge

@@ -57,6 +57,63 @@ static void cpu__parts_of_the_keys_of_a_single_query_merge(void)
     judge(&all, "parts");
 }
 
+/* The same with a copy of its keys and values for each head. */
+static attn_prob *unshared(const attn_prob *p)
+{
+    attn_prob *u = attn_keep(sizeof *u);
+
+    *u = *p;
+    u->Hk = u->Hv = p->H;
+    u->k = attn_real(p->B * p->S * p->H * p->d, 1);
+    u->v = attn_real(p->B * p->S * p->H * p->e, 1);
+    for (int64_t j = 0; j < p->B * p->S; j++)
+        for (int64_t h = 0; h < p->H; h++) {
+            memcpy(u->k + (j * p->H + h) * p->d, p->k + (j * p->Hk + h / (p->H / p->Hk)) * p->d,
+                   (size_t)p->d * sizeof *u->k);
+            memcpy(u->v + (j * p->H + h) * p->e, p->v + (j * p->Hv + h / (p->H / p->Hv)) * p->e,
+                   (size_t)p->e * sizeof *u->v);
+        }
+    return u;
+}
+
+/* Heads that share rows take them together, any number of them: not a bit differs. bf16 differs by its last rounding.
+ */
+static void cpu__heads_share_rows_without_a_trace(void)
+{
+    static const int64_t heads[][3] = {{8, 2, 2}, {8, 1, 4}, {6, 2, 3}, {7, 1, 7}, {4, 2, 1}, {12, 2, 12}, {24, 1, 2}};
+    static const int64_t widths[][2] = {{128, 128}, {64, 80}, {80, 33}, {17, 64}, {40, 7}, {1, 130}};
+
+    for (int n = 0; n < 21; n++) {
+        const int64_t *h = heads[n % 7], *w = widths[n % 6], T = h[0] * w[1];
+        attn_prob *p = attn_new(2, 1, n % 8 == 5 ? 1100 : 1 + n * 13, h[0], h[1], h[2], w[0], w[1]), *u;
+
+        p->a.offset = p->S - 1;
+        p->a.causal = 1;
+        round_to_bf16(p);
+        u = unshared(p);
+        for (int level = 0; level < 3; level++) {
+            attn_how how = {.dtype = 'f', .forward_only = 1, .odd = n % 2};
+            attn_out *f, *b, *apart;
+
+            take_level(level);
+            f = attn_run(attn_host(), &loci_attn_cpu_class, p, how);
+            apart = attn_run(attn_host(), &loci_attn_cpu_class, u, how);
+            CK_TRUE(f && apart && !memcmp(f->o, apart->o, (size_t)(2 * T) * sizeof *f->o), "%s, case %d", levels[level],
+                    n);
+            how.dtype = 'b';
+            b = attn_run(attn_host(), &loci_attn_cpu_class, p, how);
+            apart = attn_run(attn_host(), &loci_attn_cpu_class, u, how);
+            CK_TRUE(b && apart && !memcmp(b->o, apart->o, (size_t)(2 * T) * sizeof *b->o), "%s, bf16, case %d",
+                    levels[level], n);
+            for (int64_t x = 0; f && b && x < 2 * T; x++)
+                CK_TRUE(fabs(b->o[x] - f->o[x]) <= 0x1p-8 * fabs(f->o[x]) + 4e-6, "%s, case %d: %g as bf16, %g",
+                        levels[level], n, b->o[x], f->o[x]);
+        }
+        leave_levels();
+        attn_done();
+    }
+}
+
 /* A key that is not seen may hold anything; one that is seen and undefined shows. */
 static void cpu__a_single_query_is_kept_from_what_it_does_not_see(void)
 {
@@ -107,6 +164,7 @@ static void cpu__decoding_one_by_one_equals_one_call(void)
 #define TESTS(X) \
     X(cpu__a_single_query_equals_ref) \
     X(cpu__parts_of_the_keys_of_a_single_query_merge) \
+    X(cpu__heads_share_rows_without_a_trace) \
     X(cpu__a_single_query_is_kept_from_what_it_does_not_see) \
     X(cpu__decoding_one_by_one_equals_one_call)
 CK_MAIN("attn_one", TESTS)

@@ -12,7 +12,6 @@
 #define EXPS 4
 #define AGAIN 1
 #define LARGER(a, b) ((vec)_mm256_max_ps((__m256)(a), (__m256)(b)))
-#define WIDEN(h) ((ivec)_mm256_cvtepu16_epi32((__m128i)(h)))
 #define LEVEL CPU_AVX2
 #define TILE_NAME f32_avx2
 #include "tile.tmpl"

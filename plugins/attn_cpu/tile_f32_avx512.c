@@ -9,7 +9,6 @@
 #define ROWS 8
 #define EXPS 4
 #define LARGER(a, b) ((vec)_mm512_max_ps((__m512)(a), (__m512)(b)))
-#define WIDEN(h) ((ivec)_mm512_cvtepu16_epi32((__m256i)(h)))
 #define LEVEL CPU_AVX512
 #define TILE_NAME f32_avx512
 #include "tile.tmpl"
