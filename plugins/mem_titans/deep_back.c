@@ -18,13 +18,17 @@
  */
 #include "deep.h"
 
-/* <a, b> of whole matrices, added to `to` [1,1]. */
+#define LONG_ROW 1024
+
+/* <a, b> of whole matrices, added to `to` [1,1]; where rows are adjacent, by few and long ones. */
 static void whole_dot(deep *d, const room *w, mat to, mat a, mat b)
 {
-    const mat sums = mat_as(d, w->sums, a.rows, 1), row = mat_as(d, w->sums, 1, a.rows);
-
-    mat_dot(d, sums, a, b, 1, 0);
-    mat_dot(d, to, row, w->one, 1, 1);
+    while (a.row == a.cols && b.row == b.cols && a.rows % 2 == 0 && 2 * a.cols <= LONG_ROW) {
+        a.rows = b.rows = a.rows / 2;
+        a.row = b.row = a.cols = b.cols = 2 * a.cols;
+    }
+    mat_dot(d, mat_as(d, w->sums, a.rows, 1), a, b, 1, 0);
+    mat_dot(d, to, mat_as(d, w->sums, 1, a.rows), w->one, 1, 1);
 }
 
 /* dg -= rows of (b g) . h, dh -= diag(weight) b g, db -= diag(weight) h g' */
