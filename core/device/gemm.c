@@ -42,25 +42,21 @@ typedef struct gemm_job {
 
 /* ---- one block -------------------------------------------------------------------------------------------------- */
 
-#define TRIANGLE 8 /* rows of a triangular factor whose part beside the diagonal is one product */
-
-/* LOWER: rows r .. r + h of op(A) are full from 0 to r, or with TA from r + h on; the square between is triangular. */
+/* LOWER: beside the square on the diagonal, rows r .. r + h of op(A) are full from 0 to r, or with TA from r + h on. */
 static void lower_item(const gemm_job *j, const char *a, const char *b, char *c)
 {
     const int64_t size = j->k->size, N = j->N;
 
-    for (int64_t r = 0; r < j->M; r += TRIANGLE) {
-        const int64_t h = j->M - r < TRIANGLE ? j->M - r : TRIANGLE, full = j->ta ? r + h : 0;
+    for (int64_t r = 0; r < j->M; r += LOCI_KERN_LOWER) {
+        const int64_t h = j->M - r < LOCI_KERN_LOWER ? j->M - r : LOCI_KERN_LOWER, from = j->ta ? r + h : 0;
+        const int64_t full = j->ta ? j->K - from : r;
+        char *to = c + r * j->c_row * size;
 
-        j->k->gemm(h, N, j->ta ? j->K - full : r, j->alpha, a + (r * j->a_row + full * j->a_col) * size, j->a_row,
-                   j->a_col, b + full * j->b_row * size, j->b_row, j->b_col, j->beta, c + r * j->c_row * size,
-                   j->c_row);
-        for (int64_t i = r; i < r + h; i++) {
-            const int64_t k = j->ta ? i : r, deep = j->ta ? r + h - i : i - r + 1;
-
-            j->k->gemm(1, N, deep, j->alpha, a + (i * j->a_row + k * j->a_col) * size, j->a_row, j->a_col,
-                       b + k * j->b_row * size, j->b_row, j->b_col, 1, c + i * j->c_row * size, j->c_row);
-        }
+        if (full > 0)
+            j->k->gemm(h, N, full, j->alpha, a + (r * j->a_row + from * j->a_col) * size, j->a_row, j->a_col,
+                       b + from * j->b_row * size, j->b_row, j->b_col, j->beta, to, j->c_row);
+        j->k->lower(h, N, j->ta, j->alpha, a + r * (j->a_row + j->a_col) * size, j->a_row, j->a_col,
+                    b + r * j->b_row * size, j->b_row, j->b_col, full > 0 ? 1 : j->beta, to, j->c_row);
     }
 }
 
@@ -108,7 +104,7 @@ static void gemm_task(void *arg, int64_t begin, int64_t end, uint32_t worker)
             if (room)
                 loci_room_give(j->bf16, room);
         }
-        if (j->lower)
+        if (j->lower && j->alpha != 0)
             lower_item(j, a, b, c);
         else if (!done)
             j->k->gemm(M, N, j->K, j->alpha, a, j->a_row, j->a_col, b, j->b_row, j->b_col, j->beta, c, j->c_row);
@@ -188,7 +184,7 @@ static void cut(gemm_job *j)
         double work = (double)j->mb * (double)j->nb * (double)j->K;
         bool rows = j->mb >= j->nb;
         int64_t *edge = rows ? &j->mb : &j->nb, half = (*edge / 2 + EDGE - 1) / EDGE * EDGE;
-        if (work < 2.0 * LEAST || (blocks >= WANTED && (work <= MOST || j->mb * j->nb <= SQUARE)) || half >= *edge)
+        if (work <= 2.0 * LEAST || (blocks >= WANTED && (work <= MOST || j->mb * j->nb <= SQUARE)) || half >= *edge)
             break;
         *edge = half;
     }

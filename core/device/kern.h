@@ -13,10 +13,12 @@
 #define LOCI_CORE_DEVICE_KERN_H
 
 #include <loci/ops.h>
+#include <stdbool.h>
 
 #define LOCI_KERN_TAPS 8    /* most taps of one call of conv and conv_dw */
 #define LOCI_KERN_WIDE 128  /* most channels of one */
 #define LOCI_KERN_PAIRS 512 /* most pairs of channels of one call of rope */
+#define LOCI_KERN_LOWER 64  /* most rows of one of lower */
 
 /* Elements are float or double; `size` says which. */
 typedef struct loci_kern {
@@ -65,6 +67,10 @@ typedef struct loci_kern {
     /* C = alpha A B + beta C in one thread; strides of row and column in elements; C's columns are contiguous. */
     void (*gemm)(int64_t M, int64_t N, int64_t K, double alpha, const void *a, int64_t a_row, int64_t a_col,
                  const void *b, int64_t b_row, int64_t b_col, double beta, void *c, int64_t c_row);
+    /* The same with a square A of at most LOCI_KERN_LOWER rows, of which the part up to the diagonal counts or, where
+     * `transposed`, that from it on; the rest is not read. */
+    void (*lower)(int64_t M, int64_t N, bool transposed, double alpha, const void *a, int64_t a_row, int64_t a_col,
+                  const void *b, int64_t b_row, int64_t b_col, double beta, void *c, int64_t c_row);
     double gemm_most; /* multiplications of a block up to which it was measured to win over the libraries */
 } loci_kern;
 

@@ -23,7 +23,8 @@ static void gemm__matches_the_plain_loop_for_all_transposes(void)
 {
     static const int64_t sizes[][3] = {{1, 1, 1},     {1, 17, 33},   {7, 1, 9},     {5, 6, 1},      {4, 16, 300},
                                        {33, 31, 2},   {64, 64, 64},  {65, 127, 40}, {130, 70, 257}, {1, 300, 200},
-                                       {16, 100, 64}, {11, 61, 513}, {31, 96, 9},   {53, 17, 16}};
+                                       {16, 100, 64}, {11, 61, 513}, {31, 96, 9},   {53, 17, 16},   {16, 256, 64},
+                                       {64, 80, 256}, {130, 48, 14}, {10, 16, 3}};
 
     EACH_RIG(which, 2)
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
@@ -87,7 +88,8 @@ static void gemm__kernels_cut_a_large_block(void)
 /* What lies above the diagonal is not read: it is NaN here. */
 static void gemm__takes_a_triangular_factor(void)
 {
-    static const int64_t sizes[][2] = {{1, 1}, {2, 9}, {7, 16}, {8, 33}, {9, 5}, {16, 64}, {65, 20}};
+    static const int64_t sizes[][2] = {{1, 1},   {2, 9},   {7, 16},  {8, 33},  {9, 5},
+                                       {16, 64}, {26, 48}, {64, 40}, {65, 20}, {131, 35}};
 
     EACH_RIG(which, 2)
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
