@@ -74,13 +74,14 @@ static void one_block(const loci_kern *k, const int64_t *size, unsigned flags, i
 
 static void gemm__kernels_cut_a_large_block(void)
 {
-    static const int64_t sizes[][3] = {{197, 388, 260}, {390, 35, 258}, {64, 48, 17}, {47, 90, 30}, {49, 90, 30}};
+    static const int64_t sizes[][3] = {{197, 388, 260}, {390, 35, 258}, {64, 48, 17}, {47, 90, 30},
+                                       {49, 90, 30},    {67, 80, 9},    {66, 41, 24}, {200, 33, 7}};
 
     EACH_RIG(which, 2)
     {
         const loci_kern_set *set = rig.h.host.get_ext(&rig.h.host, rig.x.device, LOCI_EXT_KERN);
 
-        for (int64_t i = 0; set && i < 20; i++) /* a card has no such tables */
+        for (int64_t i = 0; set && i < 32; i++) /* a card has no such tables */
             one_block(rig.bits == 64 ? set->f64 : set->f32, sizes[i / 4], (unsigned)(i % 4), i);
     }
 }
