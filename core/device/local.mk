@@ -7,7 +7,7 @@ libloci_la_SOURCES += %D%/pool.c %D%/pool.h %D%/cpu.c %D%/cpu.h %D%/rng.c %D%/rn
 
 EXTRA_DIST += %D%/README.md %D%/kern.tmpl %D%/kern_math.tmpl %D%/kern_map.tmpl %D%/kern_norm.tmpl %D%/kern_rows.tmpl \
               %D%/kern_fused.tmpl %D%/kern_loss.tmpl %D%/vec.tmpl %D%/kern_gemm.tmpl %D%/kern_gemm_packed.tmpl \
-              %D%/kern_short.tmpl %D%/gemm_tile.tmpl %D%/scan_kernel.tmpl \
+              %D%/kern_gemm_short.tmpl %D%/gemm_tile.tmpl %D%/scan_kernel.tmpl \
               %D%/scan_run.tmpl %D%/scan_mm.tmpl %D%/scan_l.tmpl %D%/scan_l_strip.tmpl %D%/scan_l_back.tmpl \
               %D%/scan_w_strip.tmpl %D%/scan_m_strip.tmpl %D%/scan_tile.tmpl %D%/scan_d.tmpl %D%/scan_w.tmpl %D%/scan_m.tmpl \
               %D%/scan_m_coef.tmpl %D%/scan_coef.tmpl %D%/scan_m_read.tmpl %D%/scan_strip.tmpl \
