@@ -73,6 +73,7 @@ static loci_status run(const struct options *o, loci_error *err)
     LOCI_TRY(loci_model_alloc(m, false, 0, err));
     LOCI_TRY(loci_checkpoint_read(&saved, folder, m, NULL, false, err));
     LOCI_TRY(loci_pass_new(&pass, m, rows, seq, rows, rows, seq, 0, err));
+    loci_pass_losses_alone(pass);
     LOCI_TRY(loci_pass_alloc(pass, err));
     LOCI_TRY(loci_evaluate(&e, d, pass, loci_evaluation_windows(d, conf, seq), true, &cli_stop, err));
     if (o->json)

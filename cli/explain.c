@@ -207,6 +207,7 @@ static loci_status sizes_json(json_t **out, loci_model *m, const loci_conf *conf
     }
     LOCI_TRY(loci_pass_new(&train, m, rows, seq, rows, rows, capacity, LOCI_X_SAVE | LOCI_X_TRAIN, err));
     LOCI_TRY(loci_pass_new(&eval, m, rows, seq, rows, rows, seq, 0, err));
+    loci_pass_losses_alone(eval);
     loci_pass_borrow(eval, train);
     LOCI_TRY(loci_stream_bytes(&state, m, seq, err));
     *out = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "parameters", (json_int_t)m->weights.elements,

@@ -24,6 +24,7 @@ static loci_status fit_pass(loci_pass **p, loci_engine *e, int64_t rows, int64_t
     loci_pass_free(*p); /* first, so that both need not fit */
     *p = NULL;
     LOCI_TRY(loci_pass_new(&fresh, e->model, rows, seq, rows, rows, capacity, flags, err));
+    loci_pass_losses_alone(fresh);
     LOCI_TRY(loci_pass_alloc(fresh, err));
     *p = fresh;
     return LOCI_OK;

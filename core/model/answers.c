@@ -21,22 +21,28 @@ static int32_t greatest(const void *row, int64_t n, bool wide)
     return best;
 }
 
-loci_status loci_pass_answers(const loci_pass *p, int32_t *answers, loci_error *err)
+void loci_pass_ask(loci_pass *p, int32_t *answers)
+{
+    p->answers = answers;
+}
+
+loci_status loci_head_answers(const loci_pass *p, const loci_exec *x, const void *logits, int64_t at, int64_t n,
+                              loci_error *err)
 {
     const loci_model *m = p->model;
     const uint64_t row = (uint64_t)m->vocab * loci_dtype_bytes(m->dtype);
-    const char *logits = loci_pass_logits(p);
     void *host = loci_alloc(row);
     loci_status status = LOCI_OK;
 
     if (!host)
         return loci_fail(err, LOCI_E_NOMEM, "out of memory for the answers");
-    for (int64_t i = 0; i < tokens_of(p); i++) {
-        answers[i] = -1;
-        if (p->targets[i] < 0)
+    for (int64_t i = 0; i < n; i++) {
+        p->answers[at + i] = -1;
+        if (p->targets[at + i] < 0)
             continue;
-        LOCI_TRY(m->cx->device_class->down(m->cx->device_module, NULL, host, logits + (uint64_t)i * row, row));
-        answers[i] = greatest(host, m->vocab, m->dtype.bits == 64);
+        LOCI_TRY(m->cx->device_class->down(m->cx->device_module, x->stream, host,
+                                           (const char *)logits + (uint64_t)i * row, row));
+        p->answers[at + i] = greatest(host, m->vocab, m->dtype.bits == 64);
     }
 out:
     loci_free(host);

@@ -2,9 +2,9 @@
  *
  * The head: logits = n W', losses, and in a step of training its backward at once.
  *
- * (1) A large vocabulary makes logits the largest tensor of a step: 1024 tokens of 50257 are 206 MB. With SAVE they
- * exist for loci_head_rows tokens at a time; xent overwrites them with their gradient, from which d(n) and the gradient
- * of W follow before the next tokens come. (2) The pieces follow from sizes alone, so the bits do not depend on the
+ * (1) A large vocabulary makes logits the largest tensor of a step: 1024 tokens of 50257 are 206 MB. Where only
+ * losses are wanted they exist for loci_head_rows tokens at a time; with SAVE xent overwrites them with their gradient,
+ * from which d(n) and the gradient of W follow before the next tokens come. (2) The pieces follow from sizes alone, so the bits do not depend on the
  * number of threads.
  */
 #include "core/model/pass.h"
@@ -42,6 +42,8 @@ loci_status loci_head_forward(loci_pass *p, const loci_exec *x, const struct top
         LOCI_TRY(loci_linear(x, m->dtype, t->logits, in, m->head, n, 0, err));
         if (p->targets)
             LOCI_TRY(losses_of(p, x, t->logits, (char *)s->loss + (uint64_t)at * size, at, n, scale, err));
+        if (p->targets && p->answers)
+            LOCI_TRY(loci_head_answers(p, x, t->logits, at, n, err));
         if (save)
             LOCI_TRY(loci_linear_back(x, m->dtype, (char *)t->dn + wide, in, m->head, t->logits, n, 0, err));
     }

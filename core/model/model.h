@@ -67,6 +67,8 @@ typedef struct loci_pass {
     loci_batch batch;       /* of the last forward */
     loci_run *runs;         /* room for session.runs */
     const int32_t *tokens, *targets;
+    int32_t *answers;  /* NULL, or lent for the next forwards: loci_pass_ask */
+    bool losses_alone; /* no forward is asked for logits */
     uint64_t seed, step;
 } loci_pass;
 
@@ -74,6 +76,8 @@ typedef struct loci_pass {
  * checks sizes, allocates nothing of the device; loci_pass_alloc does. */
 loci_status loci_pass_new(loci_pass **out, loci_model *m, int64_t rows, int64_t seq, int64_t runs, int64_t states,
                           int64_t capacity, uint64_t flags, loci_error *err);
+/* Before alloc: every forward of p has targets, so that the logits of all tokens need not exist at once, as with SAVE. */
+void loci_pass_losses_alone(loci_pass *p);
 /* Before alloc: p will compute in the memory of a pass that is allocated by then and outlives it, and never computes between
  * that one's forward and what follows it, backward and carry. The lender's state_in is never touched; without SAVE p's state
  * lies in a saving lender's state_out, and lasts until that one's next forward. */
@@ -97,9 +101,9 @@ loci_status loci_pass_forward(loci_pass *p, const int32_t *tokens, const int32_t
 loci_status loci_pass_backward(loci_pass *p, loci_error *err);
 /* The logits [rows * width, vocab] of the last forward without targets, in the model's dtype. */
 const void *loci_pass_logits(const loci_pass *p);
-/* answers [rows * seq]: the most probable token (the first of equals) where the last forward had a target, -1 elsewhere.
- * Not with SAVE, whose logits have become gradients. */
-loci_status loci_pass_answers(const loci_pass *p, int32_t *answers, loci_error *err);
+/* From the next forward on answers [rows * width] gets the most probable token (the first of equals) where there is a
+ * target, -1 elsewhere; NULL: no more. Not with SAVE. */
+void loci_pass_ask(loci_pass *p, int32_t *answers);
 /* Make what the last forward left the state that the next one starts from (SAVE only; else it is so already). */
 loci_status loci_pass_carry(loci_pass *p, loci_error *err);
 /* Every state tensor of state_in by name. */

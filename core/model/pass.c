@@ -10,7 +10,7 @@
  *     train.recompute = layer each keeps its x, and they share the pieces: the backward computes those of a layer
  * again, but for the last one's, which are still there. (3) What a pass over memory gives back is not kept: the
  * normalised n and the activation of the feed-forward network are computed again from x, u, their statistics, up and
- * gate. (4) With SAVE the logits exist for as many tokens at a time as HEAD_BYTES hold (head.c). (5) One block of state
+ * gate. (4) Unless a forward is asked for logits they exist for as many tokens at a time as HEAD_BYTES hold (head.c). (5) One block of state
  * gradients serves all layers, since nothing passes from one to another through it.
  */
 #include "core/model/pass.h"
@@ -25,8 +25,9 @@ int64_t loci_head_rows(const loci_pass *p)
     uint64_t n = (uint64_t)tokens_of(p), limit = m->head_bytes ? m->head_bytes : HEAD_BYTES;
     uint64_t bytes = n * (uint64_t)m->vocab * loci_dtype_bytes(m->dtype), pieces = (bytes + limit - 1) / limit;
 
-    return p->session.flags & LOCI_X_SAVE && pieces > 1 ? (int64_t)(n > pieces ? (n + pieces - 1) / pieces : 1)
-                                                        : (int64_t)n;
+    if (pieces <= 1 || !(p->losses_alone || p->session.flags & LOCI_X_SAVE))
+        return (int64_t)n;
+    return (int64_t)(n > pieces ? (n + pieces - 1) / pieces : 1);
 }
 
 void loci_carve_layer(struct layer_pieces *b, const loci_pass *p, uint64_t compose_saved, loci_cursor *c)
@@ -172,6 +173,17 @@ loci_status loci_pass_new(loci_pass **out, loci_model *m, int64_t rows, int64_t 
 out:
     loci_pass_free(p);
     return status;
+}
+
+void loci_pass_losses_alone(loci_pass *p)
+{
+    loci_cursor all = {NULL, 0}, pieces = {NULL, 0};
+    struct top_pieces t;
+
+    loci_carve_top(&t, p, &all);
+    p->losses_alone = true;
+    loci_carve_top(&t, p, &pieces);
+    p->saved_bytes -= all.at - pieces.at;
 }
 
 void loci_pass_borrow(loci_pass *p, const loci_pass *lender)

@@ -25,7 +25,7 @@ static inline int64_t tokens_of(const loci_pass *p)
     return p->session.rows * p->width;
 }
 
-/* How many tokens' logits exist at once: all of them without SAVE. */
+/* How many tokens' logits exist at once: all of them where a forward may be asked for logits. */
 int64_t loci_head_rows(const loci_pass *p);
 void loci_carve_layer(struct layer_pieces *b, const loci_pass *p, uint64_t compose_saved, loci_cursor *c);
 void loci_carve_top(struct top_pieces *b, const loci_pass *p, loci_cursor *c);
@@ -66,6 +66,9 @@ loci_status loci_ffn_back(const loci_exec *x, const loci_pass *p, const struct l
 /* head.c: logits of the normalised s->n; with targets the losses, and with SAVE the head's gradient and top->dn. */
 loci_status loci_head_forward(loci_pass *p, const loci_exec *x, const struct top_pieces *t,
                               const struct scratch_pieces *s, double scale, loci_error *err);
+/* answers.c: the answers for tokens at .. at + n - 1, of which these are the logits. */
+loci_status loci_head_answers(const loci_pass *p, const loci_exec *x, const void *logits, int64_t at, int64_t n,
+                              loci_error *err);
 /* The losses that loci_head_forward left, added up in order. */
 loci_status loci_head_losses(const loci_pass *p, const loci_exec *x, const void *row_loss, double *loss, int64_t *count,
                              double *token_loss);

@@ -70,16 +70,17 @@ loci_status loci_evaluate(loci_evaluation *out, const loci_data *d, loci_pass *p
     LOCI_TRY(batch_new(&b, (size_t)(rows * seq), err));
     for (int64_t i = 0; i < windows && !(stop && *stop); i += rows) {
         fill(&b, d, i, windows, rows, seq);
+        loci_pass_ask(pass, d->scored ? b.answers : NULL);
         LOCI_TRY(forward(pass, &b, &one, &count, err));
         sum += one;
         out->tokens += count;
         if (!d->scored)
             continue;
-        LOCI_TRY(loci_pass_answers(pass, b.answers, err));
         for (int64_t r = 0; r < rows && i + r < windows; r++)
             loci_score_sequence(out, seq, b.targets + r * seq, b.sources + r * seq, b.answers + r * seq);
         if (lift) {
             replace_answers(&b, d, i, rows, seq);
+            loci_pass_ask(pass, NULL);
             LOCI_TRY(forward(pass, &b, &other, &count, err));
             out->lift += other - one;
         }
@@ -90,6 +91,7 @@ loci_status loci_evaluate(loci_evaluation *out, const loci_data *d, loci_pass *p
     }
     loci_score_end(out, sum, lift);
 out:
+    loci_pass_ask(pass, NULL);
     batch_free(&b);
     return status;
 }

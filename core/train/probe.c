@@ -240,6 +240,7 @@ loci_status loci_probe_run(loci_probe *out, loci_model *m, const loci_data *d, i
     for (int64_t r = 0; r < rows; r++)
         loci_data_window(d, r, rows, seq, b.text + r * seq, b.next + r * seq, NULL);
     LOCI_TRY(loci_pass_new(&pass, m, rows, out->piece, rows, rows, seq, 0, err));
+    loci_pass_losses_alone(pass);
     LOCI_TRY(loci_pass_alloc(pass, err));
     m->cx->watch = &watch;
     status = read_pieces(out, pass, &b, err);

@@ -79,6 +79,7 @@ static loci_status open_model(struct run *r, loci_error *err)
     LOCI_TRY(loci_pass_new(&r->train, r->model, r->rows, r->seq, r->rows, r->rows,
                            loci_data_longest(r->data, r->rows, r->seq), flags, err));
     LOCI_TRY(loci_pass_new(&r->eval, r->model, r->rows, r->seq, r->rows, r->rows, r->seq, 0, err));
+    loci_pass_losses_alone(r->eval);
     loci_pass_borrow(r->eval, r->train);
     LOCI_TRY(memory_plan(r, err));
     LOCI_TRY(loci_model_alloc(r->model, true, r->seed, err));

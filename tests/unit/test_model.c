@@ -242,6 +242,42 @@ static void a_pass_in_borrowed_memory_gives_the_same_bits_and_takes_less(void)
     close_world(&w);
 }
 
+static void losses_alone_need_no_logits_of_all_tokens(void)
+{
+    enum { N = ROWS * SEQ };
+    struct world w;
+    loci_pass *p[2] = {NULL, NULL};
+    int32_t answers[2][N];
+    double loss[2] = {0, 1};
+    const double *logits;
+    int64_t count;
+
+    CK_OK(open_world(&w, every[0], 0, SEQ, SEQ));
+    w.m->head_bytes = 3 * VOCAB * sizeof(double);
+    w.next[2] = -1;
+    for (int i = 0; i < 2; i++) {
+        CK_OK(loci_pass_new(&p[i], w.m, ROWS, SEQ, ROWS, ROWS, SEQ, 0, &ck_err));
+        if (i == 1)
+            loci_pass_losses_alone(p[i]);
+        CK_OK(loci_pass_alloc(p[i], &ck_err));
+        loci_pass_ask(p[i], answers[i]);
+        CK_OK(loci_pass_forward(p[i], w.in, w.next, NULL, 0, 0, 0, 0, &loss[i], &count, NULL, &ck_err));
+        CU_ASSERT_EQUAL(count, N - 1);
+    }
+    CU_ASSERT_TRUE(loci_pass_bytes(p[1]) < loci_pass_bytes(p[0]));
+    CK_TRUE(fabs(loss[0] - loss[1]) < 1e-12, "%.17g and %.17g", loss[0], loss[1]);
+    CU_ASSERT_EQUAL(memcmp(answers[0], answers[1], sizeof answers[0]), 0);
+    logits = loci_pass_logits(p[0]);
+    for (int t = 0; t < N; t++)
+        for (int v = 0; v < VOCAB && t != 2; v++)
+            CK_TRUE(logits[t * VOCAB + v] <= logits[t * VOCAB + answers[0][t]], "token %d: %d, not %d", t, v,
+                    (int)answers[0][t]);
+    CU_ASSERT_EQUAL(answers[0][2], -1);
+    loci_pass_free(p[0]);
+    loci_pass_free(p[1]);
+    close_world(&w);
+}
+
 static void a_head_in_pieces_is_the_head_at_once(void)
 {
     static const uint64_t limits[] = {1, 3 * VOCAB * 8, 5 * VOCAB * 8 + 1};
@@ -410,6 +446,7 @@ static void a_number_that_is_not_finite_is_named(void)
     X(recomputed_activations_change_no_bit_and_take_less_memory) \
     X(a_device_without_fused_passes_takes_the_same_step) \
     X(a_pass_in_borrowed_memory_gives_the_same_bits_and_takes_less) \
+    X(losses_alone_need_no_logits_of_all_tokens) \
     X(a_head_in_pieces_is_the_head_at_once) \
     X(no_memory_is_the_plain_block) \
     X(equal_names_start_equal) \
