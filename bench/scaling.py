@@ -3,11 +3,12 @@
 """How layers scale: time and memory of training against the length of a sequence, time and state of decoding, and time
 against threads.
 
-    bench/scaling.py length|memory|stream|threads [--layer full|window|gla|titans] [--longest 65536]
+    bench/scaling.py length|memory|stream|threads [--layer full|window|gla|titans] [--longest 65536] [--patience 40]
 
 Layers of width 512 with eight heads, float32: softmax attention over everything, the same in a window of 256, gated
-linear attention, and the Titans memory with its front end. No peer. A length is left out where one call would take
-longer than twenty seconds, by what the one before took.
+linear attention, and the Titans memory with its front end. No peer. A length is left out where one call, or one training or
+prefill, would take longer than --patience seconds by what the one before took: four times as long at worst. A training
+that this machine has no memory for is left out, too.
 
 `memory` trains a model of four such layers for one step, with train.recompute = none and = layer, and takes the peak of
 what the process had resident, less the weights, their gradients and their two moments.
@@ -42,7 +43,6 @@ MODELS = {
     "gla": ["compose.backend=plain", "memory.backend=none", "mixer.backend=gla", f"mixer.gla.heads={HEADS}"],
     "titans memory": ["compose.backend=lmm", "memory.backend=titans", f"memory.heads={HEADS}"],
 }
-PATIENCE = 20
 
 
 def lengths(first, last):
@@ -57,7 +57,7 @@ def length(s):
             continue
         before = 0
         for t in lengths(256, s.options.longest):
-            if 4 * before > PATIENCE:
+            if 4 * before > s.options.patience:
                 break
             row = s.loci(what, *words, "-D", DIM, "-T", t)[0]
             before = row["seconds"]
@@ -65,7 +65,7 @@ def length(s):
 
 
 def trained(s, folder, t, keys):
-    """The last line of a training of one step."""
+    """The last line of a training of one step; None when it does not fit into memory."""
     text = os.path.join(folder, "text")
     with open(text, "wb") as f:
         f.write(os.urandom(16 * t + 4096))
@@ -73,6 +73,8 @@ def trained(s, folder, t, keys):
             f"train.eval_tokens={t}", f"model.dim={DIM}", "model.layers=4", *keys]
     command = [s.options.loci, "train", "--json", "-q", "--threads", str(s.options.threads)]
     done = subprocess.run(command + [w for k in keys for w in ("--set", k)], capture_output=True, text=True, check=False)
+    if "this run needs" in done.stderr:
+        return None
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -84,12 +86,14 @@ def memory(s):
             continue
         for again in ("none", "layer"):
             before = 0
-            for t in lengths(512, s.options.longest):
-                if 3 * before > PATIENCE:
+            for t in lengths(256, s.options.longest):
+                if 4 * before > s.options.patience:
                     break
                 begin = time.monotonic()
                 with tempfile.TemporaryDirectory() as folder:
                     end = trained(s, folder, t, [*keys, f"train.recompute={again}"])
+                if not end:
+                    break
                 before = time.monotonic() - begin
                 s.emit(what="scaling", which="memory", layer=name, recompute=again, D=DIM, T=t, peers={},
                        activation_bytes=end["peak_bytes"] - 16 * end["parameters"])
@@ -99,11 +103,11 @@ def stream(s):
     for name, words in STREAMS.items():
         before = 0
         for t in lengths(256, s.options.longest):
-            if 4 * before > PATIENCE: # of a prefill, which is quadratic at worst
+            if 4 * before > s.options.patience:
                 break
+            begin = time.monotonic()
             row = s.loci("decode", *words, *MODEL, "-T", t)[0]
-            prefill = s.loci(*LAYERS[name][:1], *LAYERS[name][1], "-D", DIM, "-T", t)[0] if t > 4096 else row
-            before = prefill["seconds"]
+            before = time.monotonic() - begin
             s.emit(what="scaling", which="stream", layer=name, D=DIM, T=t,
                    loci={**of_loci([row]), "state_bytes": row["state_bytes"]}, peers={})
 
@@ -121,6 +125,7 @@ def main():
     p.add_argument("which", choices=["length", "memory", "stream", "threads"])
     p.add_argument("--layer", default="", help="of `length` and `memory`: only layers whose name contains it")
     p.add_argument("--longest", type=int, default=65536)
+    p.add_argument("--patience", type=float, default=40, metavar="SECONDS", help="for the longest (%(default)g)")
     o = p.parse_args()
     {"length": length, "memory": memory, "stream": stream, "threads": threads}[o.which](Session(o))
 
