@@ -33,8 +33,8 @@ loci_status loci_head_forward(loci_pass *p, const loci_exec *x, const struct top
     const uint64_t size = loci_dtype_bytes(m->dtype);
     const int64_t all = tokens_of(p), rows = loci_head_rows(p);
 
-    if (save && !p->targets)
-        return loci_fail(err, LOCI_E_ARG, "a pass that keeps activations for a backward needs targets");
+    if ((save || p->losses_alone) && !p->targets)
+        return loci_fail(err, LOCI_E_ARG, "a pass that keeps activations for a backward, or no logits, needs targets");
     for (int64_t at = 0; at < all; at += rows) {
         const int64_t n = all - at < rows ? all - at : rows;
         const uint64_t wide = (uint64_t)(at * m->dim) * size;

@@ -7,11 +7,12 @@
  *
  * (1) The carve functions are the only places that know the order; planning runs them without memory.
  * (2) Without SAVE the layers share one x and one set of pieces, since nothing of an earlier layer is read again. With
- *     train.recompute = layer each keeps its x, and they share the pieces: the backward computes those of a layer
- * again, but for the last one's, which are still there. (3) What a pass over memory gives back is not kept: the
- * normalised n and the activation of the feed-forward network are computed again from x, u, their statistics, up and
- * gate. (4) Unless a forward is asked for logits they exist for as many tokens at a time as HEAD_BYTES hold (head.c). (5) One block of state
- * gradients serves all layers, since nothing passes from one to another through it.
+ *     train.recompute = layer each keeps its x, and they share the pieces: the backward computes those of a layer again,
+ *     but for the last one's, which are still there.
+ * (3) What a pass over memory gives back is not kept: the normalised n and the activation of the feed-forward network
+ *     are computed again from x, u, their statistics, up and gate.
+ * (4) Unless a forward is asked for logits they exist for as many tokens at a time as HEAD_BYTES hold (head.c).
+ * (5) One block of state gradients serves all layers, since nothing passes from one to another through it.
  */
 #include "core/model/pass.h"
 #include <assert.h>

@@ -273,6 +273,7 @@ static void losses_alone_need_no_logits_of_all_tokens(void)
             CK_TRUE(logits[t * VOCAB + v] <= logits[t * VOCAB + answers[0][t]], "token %d: %d, not %d", t, v,
                     (int)answers[0][t]);
     CU_ASSERT_EQUAL(answers[0][2], -1);
+    CU_ASSERT_EQUAL(loci_pass_forward(p[1], w.in, NULL, NULL, 0, 0, 0, 0, &loss[1], &count, NULL, &ck_err), LOCI_E_ARG);
     loci_pass_free(p[0]);
     loci_pass_free(p[1]);
     close_world(&w);
