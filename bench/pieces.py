@@ -34,3 +34,10 @@ PIECES = {
     "scaling-stream": "scaling.py stream --seconds 0.1",
     "scaling-threads": "scaling.py threads --seconds 0.3",
 }
+
+# What a processor must have for a piece to say something of it (common.machine): products in bf16; more than AVX2.
+NEEDS = {"train-124m-autocast": "avx512_bf16", "attention-avx2": "avx512f"}
+
+
+def fits(name, has):
+    return NEEDS.get(name) in (None, *has)

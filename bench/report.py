@@ -14,7 +14,7 @@ import statistics
 
 import plots
 from goals import kind, lines_of
-from pieces import PIECES
+from pieces import PIECES, fits
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -215,9 +215,10 @@ def scaling(records, folder):
     return text
 
 
+MADE_BY = "This page is made by `bench/report.py`"
 PAGE = """# Benchmarks: {kind}
 
-{others}This page is made by `bench/report.py` from what `bench/run-all` measured; [bench/README.md](../bench/README.md) says how
+{others}{made_by} from what `bench/run-all` measured; [bench/README.md](../bench/README.md) says how
 to repeat it. loci and its peers ran in turns in one script, on the same threads, and a time is the median over the turns
 of medians. A share of the peak is of what the same threads reached in the same process when they did nothing but multiply
 and add; `by CPU time` is the same against the CPU time used, which neighbours on the machine disturb less. Operations are
@@ -262,11 +263,21 @@ One layer of width 512 with eight heads, f32.
 {scaling}"""
 
 
-def beside_it(out):
-    """The pages of other machines, which lie beside this one."""
-    pages = [f for f in sorted(out.parent.glob("benchmarks*.md")) if f.name != out.name]
+def beside_it(page):
+    """A line of links to the pages of other machines, which lie beside this one."""
+    pages = [f for f in sorted(page.parent.glob("benchmarks*.md")) if f.name != page.name]
     links = [f"[{f.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}]({f.name})" for f in pages]
     return f"Elsewhere: {', '.join(links)}.\n\n" if links else ""
+
+
+def tell_others(out):
+    """Other pages that this program made get their line anew."""
+    for page in (f for f in out.parent.glob("benchmarks*.md") if f.name != out.name):
+        title, _, text = page.read_text(encoding="utf-8").partition("\n\n")
+        if text.startswith("Elsewhere: "):
+            text = text.partition("\n\n")[2]
+        if text.startswith(MADE_BY):
+            page.write_text(f"{title}\n\n{beside_it(page)}{text}", encoding="utf-8")
 
 
 def main():
@@ -275,12 +286,13 @@ def main():
     p.add_argument("--out", type=pathlib.Path, default=HERE.parent / "docs" / "benchmarks.md")
     o = p.parse_args()
     records = read(o.results)
-    absent = [n for n in PIECES if not (o.results / f"{n}.jsonl").exists()]
+    absent = [n for n in PIECES if fits(n, records[0]["machine"]["has"]) and not (o.results / f"{n}.jsonl").exists()]
     missing = f"Not measured for this page: {', '.join(absent)}.\n\n" if absent else ""
     parts = {f.__name__: f(records) for f in (machine, goals, attention, window, decode, memory, train, products, small)}
-    text = PAGE.format(**parts, kind=named(records[0]["machine"]), others=beside_it(o.out), missing=missing,
+    text = PAGE.format(**parts, kind=named(records[0]["machine"]), others=beside_it(o.out), made_by=MADE_BY, missing=missing,
                        scaling=scaling(records, o.out.with_suffix("")))
     o.out.write_text(text, encoding="utf-8")
+    tell_others(o.out)
 
 
 if __name__ == "__main__":
