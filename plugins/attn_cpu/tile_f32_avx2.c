@@ -12,6 +12,7 @@
 #define EXPS 4
 #define AGAIN 1
 #define LARGER(a, b) ((vec)_mm256_max_ps((__m256)(a), (__m256)(b)))
+#define HELD(v) __asm__("" : "+x"(v))
 #define LEVEL CPU_AVX2
 #define TILE_NAME f32_avx2
 #include "tile.tmpl"
