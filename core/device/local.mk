@@ -6,7 +6,7 @@ libloci_la_SOURCES += %D%/pool.c %D%/pool.h %D%/cpu.c %D%/cpu.h %D%/rng.c %D%/rn
                       %D%/scan.inc %D%/scan_kernel.h
 
 EXTRA_DIST += %D%/README.md %D%/kern.tmpl %D%/kern_math.tmpl %D%/kern_map.tmpl %D%/kern_norm.tmpl %D%/kern_rows.tmpl \
-              %D%/kern_fused.tmpl %D%/kern_loss.tmpl %D%/vec.tmpl %D%/kern_gemm.tmpl %D%/kern_gemm_packed.tmpl \
+              %D%/kern_fused.tmpl %D%/kern_loss.tmpl %D%/vec.tmpl %D%/vec_tile.tmpl %D%/kern_gemm.tmpl %D%/kern_gemm_packed.tmpl \
               %D%/kern_gemm_short.tmpl %D%/gemm_tile.tmpl %D%/scan_kernel.tmpl \
               %D%/scan_run.tmpl %D%/scan_mm.tmpl %D%/scan_l.tmpl %D%/scan_l_strip.tmpl %D%/scan_l_back.tmpl \
               %D%/scan_w_strip.tmpl %D%/scan_m_strip.tmpl %D%/scan_tile.tmpl %D%/scan_d.tmpl %D%/scan_w.tmpl %D%/scan_m.tmpl \
