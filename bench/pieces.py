@@ -32,7 +32,7 @@ PIECES = {
     "scaling-memory-gla": "scaling.py memory --layer gla",
     "scaling-memory-titans": "scaling.py memory --layer titans",
     "scaling-stream": "scaling.py stream --seconds 0.1",
-    "scaling-threads": "scaling.py threads --seconds 0.3",
+    "scaling-threads": "scaling.py threads --rounds 5 --seconds 0.3",
 }
 
 # What a processor must have for a piece to say something of it (common.machine): products in bf16; more than AVX2.
