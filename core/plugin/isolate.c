@@ -91,7 +91,7 @@ static void child(struct page *page, uint64_t token, const loci_limits *limits, 
     page->status = fn(arg, &page->reply);
     fflush(stdout);
     page->done = token;
-    _exit(0);
+    _exit(0); /* the forked child alone; what the host registered with atexit is not its to run */
 }
 
 /* ---- the parent -------------------------------------------------------------------------------------------------- */
